@@ -1,0 +1,1 @@
+"""Benchmarks of statuspush: ``python -m benchmarks`` lists them."""

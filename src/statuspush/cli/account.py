@@ -1,0 +1,298 @@
+"""``statuspush account …``: accounts of a running service and their push settings."""
+
+from typing import Annotated, Any, Final
+
+import typer
+
+from statuspush.cli.client import (
+    DEFAULT_URL,
+    Refused,
+    Service,
+    TokenFlag,
+    UrlFlag,
+    account_path,
+)
+from statuspush.cli.terminal import (
+    JsonFlag,
+    add_command,
+    age,
+    examples,
+    note,
+    print_json,
+    print_table,
+)
+from statuspush.core.contract import Mode, Wire
+from statuspush.core.errors import InputError
+
+Name = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Name of the account.")]
+
+_NONE: Final = "none"
+_NEW: Final = "new"
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    help="Make accounts and set up where their reports are pushed (talks to a running service).",
+    epilog=examples(
+        "statuspush account create acme --name 'Acme Ltd.'",
+        "statuspush account push acme --endpoint https://acme.example/status --mode on",
+        "statuspush account test acme       [dim]two sample reports, and the verdict[/dim]",
+        "statuspush account list",
+    ),
+)
+
+
+def create(
+    account: Name,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", metavar="NAME", help="Name for people; else the account's."),
+    ] = None,
+    json: JsonFlag = False,
+    url: UrlFlag = DEFAULT_URL,
+    token: TokenFlag = None,
+) -> None:
+    """Create an account, or rename one that exists.
+
+    The apikey is for the account's customer, who pulls reports with it. It is shown only now.
+    """
+    with Service(url, token) as service:
+        answer = _existing(service, account) if name is None else None
+        if answer is None:
+            answer = service.call("PUT", account_path(account), json={"name": name or account})
+    if json:
+        print_json(answer)
+    elif key := answer.get("apikey"):
+        typer.echo(f"created account {account}\napikey (shown only now): {key}")
+    else:
+        typer.echo(f"account {account} is there already; its name is {answer.get('name', name)!r}")
+
+
+def _existing(service: Service, account: str) -> Any:
+    """The account if there is one: without a name to give it, it keeps the one it has."""
+    try:
+        return service.call("GET", account_path(account))
+    except Refused as refusal:
+        if refusal.status == 404:
+            return None
+        raise
+
+
+def list_accounts(
+    json: JsonFlag = False, url: UrlFlag = DEFAULT_URL, token: TokenFlag = None
+) -> None:
+    """List all accounts: where they stand, and how their endpoints do."""
+    with Service(url, token) as service:
+        answer = service.call("GET", "/v1/accounts")
+    if json:
+        print_json(answer)
+        return
+    items = answer["items"] if isinstance(answer, dict) else answer
+    if not items:
+        note("there is no account yet; 'statuspush account create NAME' makes one")
+        return
+    columns = ("account", "push", "waiting", "oldest", "delivered", "exhausted", "endpoint")
+    print_table(columns, map(_row, items))
+
+
+def _row(item: dict[str, Any]) -> list[object]:
+    reports = item["counts"]["reports"]
+    health = item["health"]
+    return [
+        item["account"],
+        item["push"]["mode"],
+        item["waiting_reports"],
+        age(item["oldest_waiting_age_seconds"]),
+        reports.get("delivered", 0),
+        reports.get("exhausted", 0),
+        health.get("hint") if health.get("consecutive_failures") else health.get("state"),
+    ]
+
+
+def show(
+    account: Name, json: JsonFlag = False, url: UrlFlag = DEFAULT_URL, token: TokenFlag = None
+) -> None:
+    """Show one account: settings, reports and pushes by state, health of the endpoint."""
+    with Service(url, token) as service:
+        answer = service.call("GET", account_path(account))
+    if json:
+        print_json(answer)
+        return
+    counts = answer["counts"]
+    rows: list[tuple[str, object]] = [("name", answer["name"])]
+    rows += _settings_rows(answer["push"])
+    rows += [("waiting reports", answer["waiting_reports"])]
+    rows += [("oldest waiting", age(answer["oldest_waiting_age_seconds"]))]
+    for what in ("reports", "pushes"):
+        rows += [(f"{what} {state}", number) for state, number in counts[what].items() if number]
+    rows += [(f"endpoint {key.replace('_', ' ')}", v) for key, v in answer["health"].items()]
+    print_table(("account", account), rows)
+
+
+def _settings_rows(push: dict[str, Any]) -> list[tuple[str, object]]:
+    return [(f"push {key.replace('_', ' ')}", _setting(value)) for key, value in push.items()]
+
+
+def _setting(value: object) -> object:
+    if isinstance(value, dict):
+        return [f"{name}: {text}" for name, text in value.items()]
+    return value
+
+
+def push(
+    account: Name,
+    *,
+    mode: Annotated[
+        Mode | None,
+        typer.Option(help="on: push; paused: gather; off: push nothing, cancel what waits."),
+    ] = None,
+    endpoint: Annotated[
+        str | None,
+        typer.Option("--endpoint", metavar="URL", help="The customer's URL."),
+    ] = None,
+    wire: Annotated[
+        Wire | None, typer.Option(help="How the JSON is encoded; robust suits every receiver.")
+    ] = None,
+    max_reports: Annotated[
+        int | None, typer.Option(metavar="N", help="Most reports in a push, 1 to 500.")
+    ] = None,
+    max_bytes: Annotated[
+        str | None, typer.Option(metavar="BYTES", help="Most bytes of a body, or none.")
+    ] = None,
+    max_in_flight: Annotated[
+        int | None, typer.Option(metavar="N", help="Pushes under way at once; 1 keeps the order.")
+    ] = None,
+    connect_seconds: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Limit for connecting.")
+    ] = None,
+    timeout_seconds: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Limit for a whole send.")
+    ] = None,
+    secret: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SECRET",
+            help="Sign pushes: whsec_… of Standard Webhooks, new to make one, or none.",
+        ),
+    ] = None,
+    header: Annotated[
+        list[str] | None,
+        typer.Option(metavar="'NAME: VALUE'", help="Header on each push; repeatable, or none."),
+    ] = None,
+    json: JsonFlag = False,
+    url: UrlFlag = DEFAULT_URL,
+    token: TokenFlag = None,
+) -> None:
+    """Set up where and how an account's reports are pushed; only what is given changes.
+
+    A changed setting holds for every send after it, also of pushes that wait already.
+    """
+    made = _new_secret() if secret == _NEW else None
+    changes = {
+        "mode": mode and mode.value,
+        "url": endpoint,
+        "wire": wire and wire.value,
+        "max_reports": max_reports,
+        "max_bytes": _number(max_bytes, "--max-bytes"),
+        "max_in_flight": max_in_flight,
+        "connect_seconds": connect_seconds,
+        "timeout_seconds": timeout_seconds,
+        "secret": made or secret,
+        "headers": _headers(header),
+    }
+    given: dict[str, object] = {key: value for key, value in changes.items() if value is not None}
+    if not given:
+        raise InputError("nothing to change: give at least one setting (see --help)")
+    body = {key: None if value == _NONE else value for key, value in given.items()}
+    with Service(url, token) as service:
+        answer = service.call("PATCH", account_path(account, "/push"), json=body)
+    if json:
+        # The service never repeats a secret; one that was made here has to be shown once.
+        print_json(answer | {"secret": made} if made else answer)
+        return
+    print_table(("setting", "value"), _settings_rows(answer))
+    if made:
+        typer.echo(f"secret for the customer (shown only now): {made}")
+
+
+def _new_secret() -> str:
+    from base64 import b64encode  # noqa: PLC0415
+    from secrets import token_bytes  # noqa: PLC0415
+
+    return "whsec_" + b64encode(token_bytes(32)).decode()
+
+
+def _number(text: str | None, flag: str) -> int | str | None:
+    if text is None or text == _NONE:
+        return text
+    if not (text.isascii() and text.isdigit()):
+        raise InputError(f"{flag} must be a number of bytes or 'none', not {text!r}")
+    return int(text)
+
+
+def _headers(lines: list[str] | None) -> dict[str, str] | None:
+    if not lines:
+        return None
+    if lines == [_NONE]:
+        return {}
+    return dict(parse_header(line) for line in lines)
+
+
+def parse_header(line: str) -> tuple[str, str]:
+    """``Name: value`` as curl takes it; raises InputError."""
+    name, colon, value = line.partition(":")
+    if not colon or not name.strip():
+        raise InputError(f"--header must look like 'Name: value', not {line!r}")
+    return name.strip(), value.strip()
+
+
+def delete(
+    account: Name,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also when reports wait; they are not sent any more.")
+    ] = False,
+    url: UrlFlag = DEFAULT_URL,
+    token: TokenFlag = None,
+) -> None:
+    """Delete an account; refused while reports wait, unless --force."""
+    with Service(url, token) as service:
+        service.call("DELETE", account_path(account), params={"force": "true"} if force else None)
+    typer.echo(f"deleted account {account}")
+
+
+def try_endpoint(
+    account: Name, json: JsonFlag = False, url: UrlFlag = DEFAULT_URL, token: TokenFlag = None
+) -> None:
+    """Send two sample reports to the account's endpoint now, and print the verdict.
+
+    The service sends them outside the queue. Exit status 0 if they were acknowledged, else 1.
+    """
+    with Service(url, token) as service:
+        answer = service.call("POST", account_path(account, "/push/test"))
+    acknowledged = bool(answer["acknowledged"])
+    if json:
+        print_json(answer)
+    else:
+        print_table(("verdict", ""), [(k.replace("_", " "), v) for k, v in answer.items()])
+    raise typer.Exit(0 if acknowledged else 1)
+
+
+add_command(app, "create", examples("statuspush account create acme --name 'Acme Ltd.'"), create)
+add_command(
+    app, "list", examples("statuspush account list --json | jq '.items[].account'"), list_accounts
+)
+add_command(app, "show", examples("statuspush account show acme"), show)
+add_command(
+    app,
+    "push",
+    examples(
+        "statuspush account push acme --endpoint https://acme.example/status --mode on",
+        "statuspush account push acme --secret new     [dim]sign pushes from now on[/dim]",
+        "statuspush account push acme --header 'X-Team: voice' --timeout-seconds 10",
+        "statuspush account push acme --max-bytes none --header none   [dim]remove them[/dim]",
+        "statuspush account push acme --mode paused    [dim]keep the backlog, send nothing[/dim]",
+    ),
+    push,
+)
+add_command(app, "delete", examples("statuspush account delete acme --force"), delete)
+add_command(app, "test", examples("statuspush account test acme && echo it works"), try_endpoint)

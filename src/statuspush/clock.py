@@ -1,0 +1,39 @@
+"""Time as an argument: the one place that reads the machine's clocks."""
+
+import time
+from typing import Protocol
+
+Milliseconds = int
+"""Milliseconds since 1970-01-01T00:00:00Z."""
+
+
+class Clock(Protocol):
+    """What the flow asks for the time; tests pass one that they turn by hand."""
+
+    def now(self) -> Milliseconds:
+        """Time for schedules and records."""
+        ...
+
+
+class SteadyClock:
+    """Wall time at start plus time elapsed since, whatever is done to the wall clock.
+
+    A wall clock that is set back or forth by an hour must not delay a retry or send it early
+    (the contract's five minutes are elapsed minutes), so only the start is read from it. Time
+    in which the machine was suspended counts. A restart adopts the corrected wall clock.
+    """
+
+    def __init__(self) -> None:
+        self._start_ns = time.time_ns() - self._elapsed_ns()
+
+    @staticmethod
+    def _elapsed_ns() -> int:
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+    def now(self) -> Milliseconds:
+        """Milliseconds since the epoch, never going back within a process."""
+        return (self._start_ns + self._elapsed_ns()) // 1_000_000
+
+    def skew(self) -> Milliseconds:
+        """How far the wall clock has moved away from this one since the start."""
+        return time.time_ns() // 1_000_000 - self.now()

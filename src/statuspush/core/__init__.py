@@ -1,0 +1,1 @@
+"""The contract as pure functions and values: no I/O, no clock, no database."""

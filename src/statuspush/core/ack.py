@@ -1,0 +1,79 @@
+"""The acknowledgement: what an endpoint's answer came to (contract section 3)."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from statuspush.core.contract import VOICE_STATUS, Kind
+from statuspush.core.hints import hint
+from statuspush.core.outcome import Answered, Outcome, SendResult, Unanswered
+
+__all__ = ["KEPT_ANSWER_BYTES", "Verdict", "hint", "judge"]
+
+KEPT_ANSWER_BYTES: Final = 256
+"""How much of an answer a verdict keeps, to be shown to people."""
+
+_BOM: Final = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a send came to, and what of the answer is kept."""
+
+    outcome: Outcome
+    """The judgement."""
+    status: int | None
+    """HTTP status code; ``None`` when no answer came."""
+    answer: bytes
+    """The first 256 bytes of the answer's body as they came over the wire."""
+    detail: str
+    """What neither status nor answer shows, for :func:`hint`: see :func:`judge`."""
+
+    @property
+    def acknowledged(self) -> bool:
+        """Tell whether the customer has taken the push."""
+        return self.outcome is Outcome.ACKNOWLEDGED
+
+
+def judge(result: SendResult, kind: Kind = VOICE_STATUS) -> Verdict:
+    """Judge what came back from an endpoint (contract section 3).
+
+    A push is acknowledged by a status of 2xx and a body of at most 64 bytes which, with a leading
+    UTF-8 BOM and surrounding ASCII white space removed, is one of the kind's answers, letter for
+    letter. Bodies are never inflated, so a compressed one acknowledges nothing.
+
+    The verdict's ``detail`` is ``content-encoding: <value>`` for an encoded body,
+    ``incomplete`` for one that went on beyond what was read, and the transport's own words when
+    no answer came.
+    """
+    if isinstance(result, Unanswered):
+        return Verdict(Outcome(result.cause.value), None, b"", result.detail)
+    return Verdict(
+        _outcome(result, kind), result.status, result.body[:KEPT_ANSWER_BYTES], _detail(result)
+    )
+
+
+def _outcome(answered: Answered, kind: Kind) -> Outcome:
+    if answered.status == 413:
+        return Outcome.TOO_LARGE
+    if 300 <= answered.status <= 399:
+        return Outcome.REDIRECT
+    if not 200 <= answered.status <= 299:
+        return Outcome.HTTP_ERROR
+    if (
+        answered.complete
+        and not _encoded(answered)
+        and len(answered.body) <= kind.max_answer_bytes
+        and answered.body.removeprefix(_BOM).strip() in kind.answers
+    ):
+        return Outcome.ACKNOWLEDGED
+    return Outcome.WRONG_ANSWER
+
+
+def _encoded(answered: Answered) -> bool:
+    return answered.content_encoding.strip().lower() not in ("", "identity")
+
+
+def _detail(answered: Answered) -> str:
+    if _encoded(answered):
+        return f"content-encoding: {answered.content_encoding.strip()}"
+    return "" if answered.complete else "incomplete"

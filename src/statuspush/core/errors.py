@@ -1,0 +1,16 @@
+"""One root for every error, with the two branches that matter: theirs and ours.
+
+A customer's endpoint that fails is not an error here but a value (:mod:`statuspush.core.ack`).
+"""
+
+
+class StatuspushError(Exception):
+    """Root of all errors that statuspush raises on purpose."""
+
+
+class InputError(StatuspushError):
+    """Whoever called us gave something wrong; repeating the call unchanged cannot help."""
+
+
+class ServiceError(StatuspushError):
+    """The fault is ours or our machine's; the same call may succeed later."""

@@ -1,0 +1,67 @@
+"""What a send came to: the closed union between the transport and the judgement."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Cause(StrEnum):
+    """Why a send brought no answer that could be judged."""
+
+    INVALID_URL = "invalid_url"
+    ADDRESS_REFUSED = "address_refused"
+    DNS_FAILED = "dns_failed"
+    CONNECTION_REFUSED = "connection_refused"
+    CONNECT_TIMEOUT = "connect_timeout"
+    PROXY_FAILED = "proxy_failed"
+    TLS_FAILED = "tls_failed"
+    CONNECTION_RESET = "connection_reset"
+    TIMEOUT = "timeout"
+    INVALID_RESPONSE = "invalid_response"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The endpoint sent a response head, and a body as far as it was read."""
+
+    status: int
+    """HTTP status code."""
+    body: bytes
+    """The first bytes of the body as they came over the wire, never inflated."""
+    complete: bool = True
+    """False when the body went on beyond what was read."""
+    content_encoding: str = ""
+    """Value of Content-Encoding when it is not ``identity``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """No complete response head came, or the connection failed inside the answer."""
+
+    cause: Cause
+    detail: str = ""
+    """The operating system's or library's own words, for the person who debugs."""
+
+
+SendResult = Answered | Unanswered
+
+
+class Outcome(StrEnum):
+    """The judged outcome of an attempt, as stored and shown."""
+
+    ACKNOWLEDGED = "acknowledged"
+    WRONG_ANSWER = "wrong_answer"
+    HTTP_ERROR = "http_error"
+    REDIRECT = "redirect"
+    TOO_LARGE = "too_large"
+    INVALID_URL = "invalid_url"
+    ADDRESS_REFUSED = "address_refused"
+    DNS_FAILED = "dns_failed"
+    CONNECTION_REFUSED = "connection_refused"
+    CONNECT_TIMEOUT = "connect_timeout"
+    PROXY_FAILED = "proxy_failed"
+    TLS_FAILED = "tls_failed"
+    CONNECTION_RESET = "connection_reset"
+    TIMEOUT = "timeout"
+    INVALID_RESPONSE = "invalid_response"
+    INTERRUPTED = "interrupted"

@@ -1,0 +1,48 @@
+"""The signature of a push, as the Standard Webhooks specification defines it (section 5)."""
+
+import hmac
+from base64 import b64decode, b64encode
+from typing import Final
+
+from statuspush.core.errors import InputError
+
+SECRET_PREFIX: Final = "whsec_"  # noqa: S105 -- a prefix, not a secret
+MIN_SECRET_BYTES: Final = 24
+MAX_SECRET_BYTES: Final = 64
+
+
+class InvalidSecret(InputError):
+    """A signing secret does not have the form that the specification asks for."""
+
+
+def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
+    """Give the value of ``webhook-signature`` for a push.
+
+    ``secret`` is ``whsec_`` and base64, ``message_id`` the value of ``webhook-id``, ``timestamp``
+    that of ``webhook-timestamp`` in seconds since the epoch, ``body`` the raw bytes that are sent.
+    Returns ``v1,`` and the HMAC-SHA256 in base64. Raises :class:`InvalidSecret`.
+    """
+    signed = b"%s.%d.%s" % (message_id.encode(), timestamp, body)
+    digest = hmac.digest(_key(secret), signed, "sha256")
+    return f"v1,{b64encode(digest).decode()}"
+
+
+def validate_secret(secret: str) -> None:
+    """Raise :class:`InvalidSecret` unless ``secret`` is ``whsec_`` and base64 of 24 to 64 bytes."""
+    _key(secret)
+
+
+def _key(secret: str) -> bytes:
+    # The messages never repeat the secret: they end up in answers and logs.
+    if not secret.startswith(SECRET_PREFIX):
+        raise InvalidSecret(f"a secret must begin with {SECRET_PREFIX}")
+    try:
+        key = b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
+    except ValueError:
+        raise InvalidSecret(f"a secret must be base64 after {SECRET_PREFIX}") from None
+    if not MIN_SECRET_BYTES <= len(key) <= MAX_SECRET_BYTES:
+        raise InvalidSecret(
+            f"a secret must be {MIN_SECRET_BYTES} to {MAX_SECRET_BYTES} bytes long, "
+            f"this one has {len(key)}"
+        )
+    return key

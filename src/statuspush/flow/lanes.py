@@ -1,0 +1,62 @@
+"""Lanes: how many sends may be open at once, so that slow endpoints never use up the room of others.
+
+A send begins in the good lane if its endpoint's last attempt was acknowledged in time, else in
+the suspect lane. One that turns out slow is moved over while it runs: the good lane is only
+held by sends that are quick, whatever the others do.
+"""
+
+from collections import OrderedDict
+
+from statuspush.store.base import ClaimedPush
+
+
+class Lanes:
+    """Counts open sends. Times are seconds of a monotonic clock.
+
+    :param good: most open sends to endpoints in good standing.
+    :param suspect: most open sends to failing or slow ones (those moved over may exceed it).
+    :param slow_seconds: a send that takes longer is slow.
+    """
+
+    def __init__(self, *, good: int, suspect: int, slow_seconds: float) -> None:
+        self._good_limit = good
+        self._suspect_limit = suspect
+        self._slow_seconds = slow_seconds
+        self._good: OrderedDict[int, float] = OrderedDict()
+        self._suspect: set[int] = set()
+
+    def enter(self, claim: ClaimedPush, now: float) -> None:
+        """A send begins."""
+        if claim.suspect:
+            self._suspect.add(claim.token)
+        else:
+            self._good[claim.token] = now
+
+    def leave(self, claim: ClaimedPush) -> None:
+        """A send ended."""
+        if self._good.pop(claim.token, None) is None:
+            self._suspect.discard(claim.token)
+
+    def move_slow(self, now: float) -> bool:
+        """Move sends that have become slow out of the good lane; True if any was."""
+        moved = False
+        while self._good:
+            token, began = next(iter(self._good.items()))
+            if now - began < self._slow_seconds:
+                break
+            del self._good[token]
+            self._suspect.add(token)
+            moved = True
+        return moved
+
+    @property
+    def open(self) -> int:
+        """Sends under way."""
+        return len(self._good) + len(self._suspect)
+
+    def free(self) -> tuple[int, int]:
+        """How many sends may begin now, to endpoints in good standing and to suspect ones."""
+        return (
+            self._good_limit - len(self._good),
+            max(0, self._suspect_limit - len(self._suspect)),
+        )

@@ -1,0 +1,166 @@
+"""Send: build the body, POST it, judge the answer, decide what follows."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from statuspush.clock import Clock
+from statuspush.core import signature, wire
+from statuspush.core.ack import Verdict, judge
+from statuspush.core.contract import PUSH_HEADERS, VOICE_STATUS, Kind
+from statuspush.core.lifecycle import Retry, decide
+from statuspush.core.outcome import Cause, Outcome, SendResult, Unanswered
+from statuspush.store.base import Attempt, ClaimedPush, PushSettings, Recording
+from statuspush.store.push_id import show
+from statuspush.telemetry import Telemetry
+from statuspush.transport import PostRequest
+
+
+class Posts(Protocol):
+    """What sending asks of a transport (:class:`statuspush.transport.Transport`)."""
+
+    async def post(self, request: PostRequest) -> SendResult:
+        """POST once; a customer's failure is a value."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TestVerdict:
+    """What came of a test push."""
+
+    acknowledged: bool
+    outcome: Outcome
+    http_status: int | None
+    answer: bytes
+    detail: str
+    duration_ms: int
+    reports: int
+    body_bytes: int
+
+
+class Send:
+    """The third step of the flow.
+
+    :param retry_interval_ms: from the end of a failed send to the next (contract section 4).
+    :param slow_seconds: a send that takes longer makes its endpoint suspect.
+    """
+
+    def __init__(
+        self,
+        transport: Posts,
+        clock: Clock,
+        telemetry: Telemetry,
+        *,
+        retry_interval_ms: int,
+        slow_seconds: float,
+        kind: Kind = VOICE_STATUS,
+    ) -> None:
+        self._transport = transport
+        self._clock = clock
+        self._telemetry = telemetry
+        self._retry_interval_ms = retry_interval_ms
+        self._slow_seconds = slow_seconds
+        self._kind = kind
+
+    async def send(self, claim: ClaimedPush) -> Recording:
+        """Send a claimed push once; return what is to be recorded. Never raises for the endpoint."""
+        started_at = self._clock.now()
+        began = time.perf_counter()
+        request = self.request(
+            claim.settings, claim.fragments, push=claim.id, attempt=claim.failures + 1
+        )
+        verdict = judge(await self._transport.post(request), self._kind)
+        seconds = time.perf_counter() - began
+        self._telemetry.attempt(verdict.outcome, seconds, claim.reports)
+        return self._recording(claim, verdict, started_at, seconds, len(request.body))
+
+    def interrupted(self, claim: ClaimedPush, started_at: int, *, wait: bool = False) -> Recording:
+        """What is to be recorded of a send that we broke off ourselves; it does not count.
+
+        It is due at once, or with ``wait`` after the retry interval.
+        """
+        verdict = judge(Unanswered(Cause.INTERRUPTED), self._kind)
+        now = self._clock.now()
+        recording = self._recording(claim, verdict, started_at, (now - started_at) / 1000, 0)
+        return replace(recording, decision=Retry(now + (self._retry_interval_ms if wait else 0)))
+
+    def _recording(
+        self, claim: ClaimedPush, verdict: Verdict, started_at: int, seconds: float, body_bytes: int
+    ) -> Recording:
+        duration_ms = round(seconds * 1000)
+        return Recording(
+            push=claim.id,
+            token=claim.token,
+            attempt=Attempt(
+                number=claim.attempt,
+                started_at=started_at,
+                duration_ms=duration_ms,
+                outcome=verdict.outcome,
+                http_status=verdict.status,
+                answer=verdict.answer,
+                detail=verdict.detail,
+                reports=claim.reports,
+            ),
+            decision=decide(
+                verdict.outcome,
+                failures=claim.failures,
+                reports=claim.reports,
+                ended_at=started_at + duration_ms,
+                retry_interval_ms=self._retry_interval_ms,
+                kind=self._kind,
+            ),
+            body_bytes=body_bytes,
+            slow=seconds > self._slow_seconds,
+        )
+
+    async def test_push(self, settings: PushSettings) -> TestVerdict:
+        """Send the contract's two sample reports now, outside the queue.
+
+        ``settings`` must have a URL. Nothing is stored, and nothing is retried.
+        """
+        fragments = wire.sample_fragments()
+        reports = fragments.count(b"\n") + 1
+        request = self.request(settings, fragments, push=f"test_{show(0)[4:]}", attempt=1)
+        began = time.perf_counter()
+        verdict = judge(await self._transport.post(request), self._kind)
+        return TestVerdict(
+            acknowledged=verdict.acknowledged,
+            outcome=verdict.outcome,
+            http_status=verdict.status,
+            answer=verdict.answer,
+            detail=verdict.detail,
+            duration_ms=round((time.perf_counter() - began) * 1000),
+            reports=reports,
+            body_bytes=len(request.body),
+        )
+
+    def request(
+        self, settings: PushSettings, fragments: bytes, *, push: str, attempt: int
+    ) -> PostRequest:
+        """The POST of a push (contract section 2), with the headers beyond it (section 5)."""
+        body = wire.body(fragments, settings.wire, self._kind)
+        headers = [
+            *PUSH_HEADERS,
+            ("webhook-id", push),
+            ("X-Push-Attempt", str(attempt)),
+            *settings.headers,
+        ]
+        if settings.secret is not None:
+            headers.extend(_signed(settings.secret, push, body))
+        return PostRequest(
+            url=settings.url or "",
+            headers=headers,
+            body=body,
+            connect_seconds=settings.connect_seconds,
+            timeout_seconds=settings.timeout_seconds,
+        )
+
+
+def _signed(secret: str, push: str, body: bytes) -> Sequence[tuple[str, str]]:
+    # The wall clock, not ours: receivers compare it with theirs and refuse what is minutes off.
+    timestamp = int(time.time())
+    return (
+        ("webhook-timestamp", str(timestamp)),
+        ("webhook-signature", signature.sign(secret, push, timestamp, body)),
+    )

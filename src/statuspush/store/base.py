@@ -1,0 +1,441 @@
+"""The store contract: what an engine must do, in the words of the domain.
+
+Every verb is atomic and durable when it returns: its effect survives kill -9 and power cut.
+Engines may put many verbs into one commit. Time is always an argument (``now``, in
+milliseconds since the epoch); no engine reads a clock. Reports of one account are numbered
+without gaps by ``seq`` in the order of acceptance; a push is a range of that numbering.
+
+Engines raise :class:`StoreUnavailable` when the disk is full or the server away (the same call
+may succeed later) and :class:`StoreBroken` when nothing can be promised any more.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from statuspush.clock import Milliseconds
+from statuspush.core.contract import VOICE_STATUS, Mode, Wire
+from statuspush.core.errors import InputError, ServiceError
+from statuspush.core.lifecycle import Decision, State
+from statuspush.core.outcome import Outcome
+from statuspush.core.report import Submission
+
+
+class StoreUnavailable(ServiceError):
+    """Nothing was stored; the same call may succeed later (disk full, server restarting)."""
+
+
+class StoreBroken(ServiceError):
+    """The engine can't promise durability any more (an fsync failed); a restart is needed."""
+
+
+class StoreRefused(ServiceError):
+    """The engine can't be opened: wrong schema version, or another process holds the file."""
+
+
+class UnknownAccount(InputError):
+    """No account of that name."""
+
+    def __init__(self, account: str) -> None:
+        super().__init__(f"there is no account {account!r}")
+        self.account = account
+
+
+class UnknownPush(InputError):
+    """No push of that id."""
+
+    def __init__(self, push: str) -> None:
+        super().__init__(f"there is no push {push!r}")
+        self.push = push
+
+
+class Conflict(InputError):
+    """The call makes sense, but not in the present state; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class PushSettings:
+    """Settings of an account's push interface (contract sections 1 to 4)."""
+
+    mode: Mode = Mode.OFF
+    url: str | None = None
+    wire: Wire = Wire.ROBUST
+    max_reports: int = VOICE_STATUS.max_reports
+    max_bytes: int | None = None
+    max_in_flight: int = 1
+    connect_seconds: float = 5.0
+    timeout_seconds: float = 15.0
+    secret: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    learned_max_bytes: int | None = None
+    """Largest body tried after an answer of 413; forgotten when a setting of size or URL changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateCounts:
+    """How many pushes, or reports, are in each state."""
+
+    waiting: int = 0
+    sending: int = 0
+    delivered: int = 0
+    exhausted: int = 0
+    cancelled: int = 0
+    expired: int = 0
+    """Reports only: removed by retention before they were pushed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What the last attempts say of an account's endpoint."""
+
+    consecutive_failures: int = 0
+    last_outcome: Outcome | None = None
+    last_attempt_at: Milliseconds | None = None
+    last_delivered_at: Milliseconds | None = None
+    retry_due_at: Milliseconds | None = None
+    """When the waiting retry, the probe of a failing endpoint, is sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account with its settings and where its reports stand."""
+
+    account: str
+    name: str
+    created_at: Milliseconds
+    push: PushSettings
+    pushes: StateCounts
+    reports: StateCounts
+    """``waiting`` holds reports of waiting pushes and those not yet cut into a push."""
+    waiting_reports: int
+    oldest_waiting_at: Milliseconds | None
+    """Acceptance time of the oldest report that waits (not yet cut, or in a waiting push)."""
+    health: Health
+    accepted_reports: int = 0
+    """All reports ever accepted for the account."""
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What became of a submission."""
+
+    accepted: int
+    duplicates: int
+    accounts: frozenset[str] = frozenset()
+    """Accounts that received new reports."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedPush:
+    """A push that this process, and no other, sends now."""
+
+    id: str
+    account: str
+    settings: PushSettings
+    """As of the claim; a changed setting holds from the next claim on."""
+    fragments: bytes
+    """The reports in order, as :func:`statuspush.core.wire.fragments` wrote them, newline-joined."""
+    reports: int
+    attempt: int
+    """Number of this attempt in the push's history, from 1."""
+    failures: int
+    """Earlier sends that count against the retries."""
+    token: int
+    """Fencing token; an outcome recorded with another one is refused."""
+    created_at: Milliseconds
+    suspect: bool = False
+    """The endpoint's last attempt failed or was slow: it may use only the suspect capacity."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One send and what came of it."""
+
+    number: int
+    started_at: Milliseconds
+    duration_ms: int
+    outcome: Outcome
+    http_status: int | None = None
+    answer: bytes = b""
+    detail: str = ""
+    reports: int = 0
+    """How many reports were sent (a push halved after 413 had more before)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """The outcome of a claimed push: the attempt, and what the lifecycle decided."""
+
+    push: str
+    token: int
+    attempt: Attempt
+    decision: Decision
+    body_bytes: int = 0
+    """Size of the body sent; a halving remembers half of it for the account."""
+    slow: bool = False
+    """The send took so long that the endpoint counts as suspect even if it acknowledged."""
+
+
+@dataclass(frozen=True, slots=True)
+class PushSummary:
+    """A push as listed."""
+
+    id: str
+    account: str
+    state: State
+    reports: int
+    attempts: int
+    created_at: Milliseconds
+    due_at: Milliseconds | None
+    delivered_at: Milliseconds | None
+    redrive_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PushDetail:
+    """A push with its reports (fragments, newline-joined) and attempts."""
+
+    push: PushSummary
+    fragments: bytes
+    attempts: Sequence[Attempt] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PushPage:
+    """A page of pushes, newest first."""
+
+    items: Sequence[PushSummary]
+    next: str | None
+    """Cursor of the next page; None at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportHistory:
+    """A stored report and every push it was part of."""
+
+    account: str
+    fragment: bytes
+    seq: int
+    accepted_at: Milliseconds
+    state: State | None
+    """State of its newest push; ``waiting`` before the first; None when the interface was off."""
+    pushes: Sequence[PushDetail] = ()
+    """The pushes with their attempts, oldest first; their ``fragments`` are empty here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Redriven:
+    """What a redrive made: new pushes over the reports of old ones."""
+
+    pushes: int
+    reports: int
+    ids: Sequence[str] = ()
+    """Ids of the new pushes, the first 100."""
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """One bounded step of housekeeping."""
+
+    more: bool
+    """There is more to do now."""
+    reports_expired: int = 0
+    reports_removed: int = 0
+    pushes_removed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFigures:
+    """What the telemetry shows of the store; cheap to ask for."""
+
+    reports_stored: int
+    reports_waiting: int
+    pushes_waiting: int
+    pushes_sending: int
+    bytes_on_disk: int
+    extra: Mapping[str, float] = field(default_factory=dict)
+    """Figures of this engine only, by metric name."""
+
+
+class Store(Protocol):
+    """An engine. See the module's text for what holds of every verb."""
+
+    async def open(self, now: Milliseconds) -> None:
+        """Open or create; migrate; take back claims of a process that died.
+
+        Pushes found ``sending`` on an engine of one process are ``waiting`` again, due at once,
+        with an attempt ``interrupted`` in their history that does not count.
+        Raises :class:`StoreRefused`.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Finish what is under way and release the files."""
+        ...
+
+    async def ping(self) -> None:
+        """Return when a commit would succeed; raise what it would raise otherwise."""
+        ...
+
+    # accounts
+
+    async def put_account(
+        self, account: str, name: str, apikey_hash: bytes, now: Milliseconds
+    ) -> bool:
+        """Create the account (True) or rename it (False, the hash is ignored)."""
+        ...
+
+    async def get_account(self, account: str) -> Account:
+        """Raises :class:`UnknownAccount`."""
+        ...
+
+    async def list_accounts(self) -> Sequence[Account]:
+        """All accounts by name."""
+        ...
+
+    async def delete_account(self, account: str, *, force: bool, now: Milliseconds) -> None:
+        """Remove the account; its reports and pushes go with the next sweeps.
+
+        Raises :class:`Conflict` while reports wait or are being sent, unless ``force``.
+        """
+        ...
+
+    async def set_push(self, account: str, settings: PushSettings, now: Milliseconds) -> None:
+        """Replace the settings; they hold from the next claim on (contract section 1).
+
+        To ``off``: waiting pushes are cancelled, reports not yet cut get one cancelled push.
+        From ``off``: reports accepted meanwhile get one cancelled push, so they aren't sent by
+        themselves but can be redriven.
+        """
+        ...
+
+    async def unknown_accounts(self, accounts: frozenset[str]) -> frozenset[str]:
+        """Those of the names that are no account."""
+        ...
+
+    async def get_secret(self, name: str) -> bytes | None:
+        """A stored secret of the service (for one: the hash of the operator token)."""
+        ...
+
+    async def put_secret(self, name: str, value: bytes) -> None:
+        """Store a secret of the service."""
+        ...
+
+    # the way of a report
+
+    async def append_reports(
+        self, reports: Sequence[Submission], fragments: Sequence[bytes], now: Milliseconds
+    ) -> Appended:
+        """Store reports in this order, all or nothing; the engine numbers them per account.
+
+        ``fragments[i]`` is the stored form of ``reports[i]``. A sid that the account already
+        has (within retention), or that comes twice in the call, is counted and left out.
+        Raises :class:`UnknownAccount` (nothing stored).
+        """
+        ...
+
+    async def claim_pushes(
+        self, now: Milliseconds, *, limit: int, suspect_limit: int, lease_ms: int
+    ) -> Sequence[ClaimedPush]:
+        """Claim what may be sent now: due pushes, and new ones cut from waiting reports.
+
+        At most ``limit`` pushes of endpoints in good standing and ``suspect_limit`` of suspect
+        ones; accounts take turns, one push a turn, longest waiting first. Per account never more than
+        ``max_in_flight`` claims, one while its endpoint is failing; while a retry waits for its
+        time nothing new is cut (contract section 4). A new push takes the oldest waiting
+        reports in order, as many as ``max_reports`` and the byte caps allow. Claims last
+        ``lease_ms`` and carry a fencing token.
+        """
+        ...
+
+    async def record_outcomes(
+        self, recordings: Sequence[Recording], now: Milliseconds
+    ) -> Sequence[bool]:
+        """Write outcomes of claimed pushes, and free their claims.
+
+        False for a recording whose token is not the push's present one (claim lost; nothing
+        written). A retry of an account that was switched off meanwhile is cancelled. A halved
+        push keeps its first half, due at once with a fresh count of failures; its second half
+        becomes a new push behind it.
+        """
+        ...
+
+    async def release_claims(self, pushes: Sequence[ClaimedPush], now: Milliseconds) -> None:
+        """Give back claims of which nothing was sent; they are due at once, uncounted."""
+        ...
+
+    async def next_due(self) -> Milliseconds | None:
+        """When the next waiting push of an account that is ``on`` falls due; None if none waits."""
+        ...
+
+    # a person asks
+
+    async def redrive_push(self, push: str, now: Milliseconds) -> Redriven:
+        """A new push over the same reports, due at once.
+
+        Raises :class:`UnknownPush`; :class:`Conflict` while the push, or a redrive of it, is
+        under way, or the account's interface is off or without URL.
+        """
+        ...
+
+    async def redrive_account(
+        self,
+        account: str,
+        *,
+        since: Milliseconds | None,
+        until: Milliseconds | None,
+        states: frozenset[State],
+        now: Milliseconds,
+    ) -> Redriven:
+        """New pushes for all pushes created in [since, until) that are in one of ``states``.
+
+        A push that is under way again already, or was redriven and delivered, is left out.
+        """
+        ...
+
+    # looking things up
+
+    async def list_pushes(
+        self, account: str, *, state: State | None, cursor: str | None, limit: int
+    ) -> PushPage:
+        """Pushes of the account, newest first. Raises :class:`InputError` for a bad cursor."""
+        ...
+
+    async def get_push(self, push: str) -> PushDetail:
+        """Raises :class:`UnknownPush`."""
+        ...
+
+    async def find_reports(
+        self,
+        *,
+        account: str | None = None,
+        sid: str | None = None,
+        mobile: str | None = None,
+        uid: str | None = None,
+        limit: int = 100,
+    ) -> Sequence[ReportHistory]:
+        """Reports with that sid, mobile or uid (exactly one given), newest first."""
+        ...
+
+    # the second cursor
+
+    async def pull_reports(self, account: str, limit: int, now: Milliseconds) -> bytes:
+        """Hand out the next reports of the pull cursor, newline-joined, oldest first.
+
+        What was handed out is not handed out again; pushes do not move this cursor
+        (contract section 7).
+        """
+        ...
+
+    # housekeeping
+
+    async def sweep(self, now: Milliseconds, *, keep_from: Milliseconds) -> Swept:
+        """Do one bounded step: expired claims, index upkeep, removal of what is older than ``keep_from``.
+
+        Reports older than that which still wait are expired: counted, logged, removed.
+        """
+        ...
+
+    async def figures(self) -> StoreFigures:
+        """Figures for the telemetry."""
+        ...

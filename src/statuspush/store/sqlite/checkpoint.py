@@ -1,0 +1,73 @@
+"""Checkpoints of the write-ahead log, kept away from commits.
+
+The bulk of the work is done by a connection and a thread of its own while commits go on. Under
+steady writing it never catches up with the end of the log, so the log would grow without end:
+the short rest is done between two groups, after which SQLite begins the log anew.
+"""
+
+import os
+import sqlite3
+import struct
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+from statuspush.store.sqlite.file import connect
+
+WAL_BYTES: Final = 32 << 20
+"""Size of the write-ahead log at which a checkpoint begins."""
+
+
+class Checkpoints:
+    """Decides between two groups whether there is something to do for the log."""
+
+    def __init__(self, database: Path, writer: sqlite3.Connection) -> None:
+        self._writer = writer
+        # Held open to the end: closing any descriptor of the file would drop SQLite's locks.
+        self._index = os.open(f"{database}-shm", os.O_RDONLY | os.O_CLOEXEC)
+        self._frame_bytes = writer.execute("PRAGMA page_size").fetchone()[0] + 24
+        self._connection = connect(database)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._running: Future[None] | None = None
+
+    def between_groups(self) -> Callable[[], None] | None:
+        """The rest of a checkpoint, to be run while nothing is being written; mostly None."""
+        if self._running is not None:
+            if not self._running.done():
+                return None
+            self._running = None
+            return self._finish
+        if self._size() >= WAL_BYTES:
+            self._running = self._thread.submit(self._bulk)
+        return None
+
+    def _size(self) -> int:
+        """Bytes of the log that are in use (the file itself is kept at its largest size).
+
+        The number of its last frame stands in the index's header: sqlite.org/walformat.html.
+        """
+        (last_frame,) = struct.unpack("=I", os.pread(self._index, 4, 16))
+        return int(last_frame) * self._frame_bytes
+
+    def _bulk(self) -> None:
+        try:
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        except sqlite3.Error:
+            # Disk full, for one: the log keeps everything, and the next group tries again.
+            return
+
+    def _finish(self) -> None:
+        try:
+            self._writer.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+        except sqlite3.Error:
+            return
+
+    def close(self) -> None:
+        """Wait for a running checkpoint and close."""
+        self._thread.shutdown()
+        self._connection.close()
+
+    def release(self) -> None:
+        """Let go of the index; only after every connection is closed."""
+        os.close(self._index)

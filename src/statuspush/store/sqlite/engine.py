@@ -1,0 +1,484 @@
+"""The embedded engine: the store contract on one SQLite file, for one process."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+
+from statuspush.clock import Milliseconds
+from statuspush.core.contract import Mode
+from statuspush.core.errors import InputError
+from statuspush.core.lifecycle import State
+from statuspush.core.report import Submission
+from statuspush.store import push_id
+from statuspush.store.base import (
+    Account,
+    Appended,
+    ClaimedPush,
+    Conflict,
+    Health,
+    PushDetail,
+    PushPage,
+    PushSettings,
+    Recording,
+    Redriven,
+    ReportHistory,
+    StateCounts,
+    StoreFigures,
+    Swept,
+    UnknownAccount,
+    UnknownPush,
+)
+from statuspush.store.sqlite.accounts import (
+    insert_account,
+    load_accounts,
+    write_progress,
+    write_settings,
+)
+from statuspush.store.sqlite.checkpoint import Checkpoints
+from statuspush.store.sqlite.commit import GroupCommit
+from statuspush.store.sqlite.file import FileLock, connect, migrate, open_database
+from statuspush.store.sqlite.hot import AccountState, Turns
+from statuspush.store.sqlite.housekeeping import TAIL_AGE, Retention, SealStep
+from statuspush.store.sqlite.log import ReportLog
+from statuspush.store.sqlite.lookups import Lookups
+from statuspush.store.sqlite.pushes import Pushes
+from statuspush.store.sqlite.redrive import Redrive
+from statuspush.store.sqlite.runs import sort_run
+from statuspush.telemetry import Telemetry
+
+T = TypeVar("T")
+_log = structlog.get_logger("store")
+
+
+class SqliteStore:
+    """See :class:`statuspush.store.base.Store`; what each verb promises is written there."""
+
+    def __init__(self, database: str | Path, telemetry: Telemetry | None = None) -> None:
+        self._path = Path(database)
+        self._telemetry = telemetry or Telemetry()
+        self._lock = FileLock(self._path)
+        self._by_name: dict[str, AccountState] = {}
+        self._by_id: dict[int, AccountState] = {}
+        self._dirty: set[AccountState] = set()
+        self._turns = Turns()
+        self._sealing: SealStep | None = None
+        self._oldest: dict[int, tuple[int, Milliseconds]] = {}
+        self._now: Milliseconds = 0
+
+    # life
+
+    async def open(self, now: Milliseconds) -> None:
+        self._lock.acquire()
+        try:
+            self._connection = open_database(self._path)
+            self._open_file(now)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _open_file(self, now: Milliseconds) -> None:
+        migrate(self._connection, self._path)
+        self._now = now
+        self._log = ReportLog(self._connection)
+        self._pushes = Pushes(self._connection, self._log, self._turns, self._dirty)
+        self._redrive = Redrive(self._connection, self._log, self._pushes)
+        self._retention = Retention(self._connection, self._pushes, self._dirty)
+        self._log.load_runs()
+        self._load()
+        self._connection.execute("BEGIN IMMEDIATE")
+        interrupted = self._pushes.interrupted(now)
+        self._write_dirty()
+        self._connection.execute("COMMIT")
+        if interrupted:
+            _log.warning("pushes were under way when the last process ended", pushes=interrupted)
+        self._read_connection = connect(self._path, read_only=True)
+        self._lookups = Lookups(self._read_connection, self._log)
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="lookup")
+        self._sorter = ThreadPoolExecutor(1, thread_name_prefix="sort-run")
+        self._checkpoints = Checkpoints(self._path, self._connection)
+        self._commit = GroupCommit(
+            self._connection,
+            self._telemetry,
+            before_commit=self._write_dirty,
+            reload=self._load,
+            between=self._checkpoints.between_groups,
+        )
+
+    def _load(self) -> None:
+        """Build the hot state from what is committed: at open, and after a roll-back."""
+        states = load_accounts(self._connection)
+        self._by_id = {state.id: state for state in states}
+        self._by_name = {state.account: state for state in states}
+        self._dirty.clear()
+        self._oldest.clear()
+        self._sealing = None
+        self._log.load_tails(self._by_id)
+        self._turns.clear()
+        self._pushes.load(states)
+        for state in states:
+            self._turns.consider(state, self._now)
+
+    def _write_dirty(self) -> None:
+        if self._dirty:
+            write_progress(self._connection, self._dirty)
+            self._dirty.clear()
+
+    async def close(self) -> None:
+        await self._commit.close()
+        self._reader.shutdown()
+        self._sorter.shutdown()
+        self._checkpoints.close()
+        self._read_connection.close()
+        self._connection.close()
+        self._checkpoints.release()
+        self._lock.release()
+
+    async def ping(self) -> None:
+        await self._commit.run(lambda: None)
+
+    def _state(self, account: str) -> AccountState:
+        state = self._by_name.get(account)
+        if state is None:
+            raise UnknownAccount(account)
+        return state
+
+    async def _read(self, question: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._reader, question)
+
+    # accounts
+
+    async def put_account(
+        self, account: str, name: str, apikey_hash: bytes, now: Milliseconds
+    ) -> bool:
+        def verb() -> bool:
+            state = self._by_name.get(account)
+            if state is not None:
+                state.name = name
+                self._connection.execute(
+                    "UPDATE accounts SET name = ? WHERE id = ?", (name, state.id)
+                )
+                return False
+            state = insert_account(self._connection, account, name, apikey_hash, now)
+            self._by_name[account] = self._by_id[state.id] = state
+            return True
+
+        return await self._commit.run(verb)
+
+    async def get_account(self, account: str) -> Account:
+        state = self._state(account)
+        if state.backlog and self._oldest.get(state.id, (0, 0))[0] != state.cursor:
+            await self._read(lambda: self._note_oldest(state))
+        return self._account(state)
+
+    async def list_accounts(self) -> Sequence[Account]:
+        states = sorted(self._by_name.values(), key=lambda state: state.account)
+        stale = [
+            state
+            for state in states
+            if state.backlog and self._oldest.get(state.id, (0, 0))[0] != state.cursor
+        ]
+        if stale:
+            await self._read(lambda: self._note_oldest(*stale))
+        return [self._account(state) for state in states]
+
+    def _note_oldest(self, *states: AccountState) -> None:
+        """Find when the report at each account's cursor was accepted; one read for all."""
+        chunk_of: dict[AccountState, tuple[int, int]] = {}
+        for state in states:
+            cursor = state.cursor
+            ids = self._log.chunk_ids(self._read_connection, state.id, cursor, cursor + 1)
+            if ids:
+                chunk_of[state] = (cursor, ids[0])
+        chunks = self._log.read(self._read_connection, {c for _, c in chunk_of.values()})
+        for state, (cursor, chunk) in chunk_of.items():
+            if chunk in chunks:
+                self._oldest[state.id] = (cursor, chunks[chunk].accepted_at)
+
+    def _account(self, state: AccountState) -> Account:
+        sending = [push for push in state.under_way.values() if push.token is not None]
+        waiting = [push for push in state.under_way.values() if push.token is None]
+        sending_reports = sum(push.count for push in sending)
+        waiting_reports = sum(push.count for push in waiting) + state.backlog
+        times = [push.accepted_at for push in state.under_way.values()]
+        if state.backlog and state.id in self._oldest:
+            times.append(self._oldest[state.id][1])
+        retry = state.first_waiting()
+        delivered, exhausted, cancelled = (
+            state.tallies[final] for final in (State.DELIVERED, State.EXHAUSTED, State.CANCELLED)
+        )
+        return Account(
+            account=state.account,
+            name=state.name,
+            created_at=state.created_at,
+            push=state.settings,
+            pushes=StateCounts(
+                len(waiting),
+                len(sending),
+                delivered.pushes,
+                exhausted.pushes,
+                cancelled.pushes,
+            ),
+            reports=StateCounts(
+                waiting_reports,
+                sending_reports,
+                delivered.reports,
+                exhausted.reports,
+                cancelled.reports,
+                state.expired,
+            ),
+            waiting_reports=waiting_reports + sending_reports,
+            oldest_waiting_at=min(times) if times else None,
+            health=Health(
+                state.failures,
+                state.last_outcome,
+                state.last_attempt_at,
+                state.last_delivered_at,
+                retry.due_at if retry is not None else None,
+            ),
+            accepted_reports=state.next_seq - 1,
+        )
+
+    async def delete_account(self, account: str, *, force: bool, now: Milliseconds) -> None:
+        def verb() -> None:
+            state = self._state(account)
+            if not force and (state.under_way or state.backlog):
+                waiting = state.backlog + sum(push.count for push in state.under_way.values())
+                raise Conflict(f"{waiting} reports of {account} wait; force deletes them too")
+            del self._by_name[account], self._by_id[state.id]
+            self._dirty.discard(state)
+            self._pushes.forget(state)
+            self._connection.execute("DELETE FROM accounts WHERE id = ?", (state.id,))
+            self._connection.execute("DELETE FROM progress WHERE account = ?", (state.id,))
+
+        await self._commit.run(verb)
+
+    async def set_push(self, account: str, settings: PushSettings, now: Milliseconds) -> None:
+        def verb() -> None:
+            state = self._state(account)
+            before, state.settings = state.settings.mode, settings
+            write_settings(self._connection, state)
+            if settings.mode is Mode.OFF:
+                self._pushes.cancel_all(state, now)
+            elif before is Mode.OFF:
+                self._pushes.cover(state, now)
+            state.noted_due = None
+            self._turns.consider(state, now)
+
+        await self._commit.run(verb)
+
+    async def unknown_accounts(self, accounts: frozenset[str]) -> frozenset[str]:
+        return accounts - self._by_name.keys()
+
+    async def get_secret(self, name: str) -> bytes | None:
+        def question() -> bytes | None:
+            row = self._read_connection.execute(
+                "SELECT value FROM secrets WHERE name = ?", (name,)
+            ).fetchone()
+            return None if row is None else bytes(row[0])
+
+        return await self._read(question)
+
+    async def put_secret(self, name: str, value: bytes) -> None:
+        await self._commit.run(
+            lambda: self._connection.execute(
+                "INSERT OR REPLACE INTO secrets VALUES (?, ?)", (name, value)
+            )
+        )
+
+    # the way of a report
+
+    async def append_reports(
+        self, reports: Sequence[Submission], fragments: Sequence[bytes], now: Milliseconds
+    ) -> Appended:
+        def verb() -> Appended:
+            unknown = {report.account for report in reports} - self._by_name.keys()
+            if unknown:
+                raise UnknownAccount(min(unknown))
+            self._now = now
+            gained = self._log.append(self._by_name, reports, fragments, now)
+            for state in gained:
+                self._turns.consider(state, now)
+            accepted = sum(gained.values())
+            return Appended(
+                accepted, len(reports) - accepted, frozenset([s.account for s in gained])
+            )
+
+        return await self._commit.run(verb)
+
+    async def claim_pushes(
+        self, now: Milliseconds, *, limit: int, suspect_limit: int, lease_ms: int
+    ) -> Sequence[ClaimedPush]:
+        if not self._turns.work(now, limit=limit, suspect_limit=suspect_limit):
+            return ()
+        self._now = now
+        return await self._commit.run(
+            lambda: self._pushes.claim(
+                now, limit=limit, suspect_limit=suspect_limit, lease_ms=lease_ms
+            )
+        )
+
+    async def record_outcomes(
+        self, recordings: Sequence[Recording], now: Milliseconds
+    ) -> Sequence[bool]:
+        return await self._commit.run(lambda: self._pushes.record(recordings, now))
+
+    async def release_claims(self, pushes: Sequence[ClaimedPush], now: Milliseconds) -> None:
+        await self._commit.run(lambda: self._pushes.release(pushes, now))
+
+    async def next_due(self) -> Milliseconds | None:
+        return self._turns.next_due()
+
+    # a person asks
+
+    async def redrive_push(self, push: str, now: Milliseconds) -> Redriven:
+        def verb() -> Redriven:
+            redriven = self._redrive.push(self._by_id, push, now)
+            self._consider_all(now)
+            return redriven
+
+        return await self._commit.run(verb)
+
+    async def redrive_account(
+        self,
+        account: str,
+        *,
+        since: Milliseconds | None,
+        until: Milliseconds | None,
+        states: frozenset[State],
+        now: Milliseconds,
+    ) -> Redriven:
+        def verb() -> Redriven:
+            redriven = self._redrive.account(self._state(account), since, until, states, now)
+            self._consider_all(now)
+            return redriven
+
+        return await self._commit.run(verb)
+
+    def _consider_all(self, now: Milliseconds) -> None:
+        for state in self._by_id.values():
+            self._turns.consider(state, now)
+
+    # looking things up
+
+    async def list_pushes(
+        self, account: str, *, state: State | None, cursor: str | None, limit: int
+    ) -> PushPage:
+        owner = self._state(account)
+        before = None if cursor is None else push_id.read(cursor)
+        if cursor is not None and before is None:
+            raise InputError("the cursor is not one that a page of pushes gave")
+        return await self._read(
+            lambda: self._lookups.list_pushes(owner.id, account, state, before, limit)
+        )
+
+    async def get_push(self, push: str) -> PushDetail:
+        number = push_id.read(push)
+        names = {state.id: state.account for state in self._by_id.values()}
+        detail = (
+            await self._read(lambda: self._lookups.get_push(number, names))
+            if number is not None
+            else None
+        )
+        if detail is None:
+            raise UnknownPush(push)
+        return detail
+
+    async def find_reports(
+        self,
+        *,
+        account: str | None = None,
+        sid: str | None = None,
+        mobile: str | None = None,
+        uid: str | None = None,
+        limit: int = 100,
+    ) -> Sequence[ReportHistory]:
+        given = [
+            (k, v) for k, v in (("sid", sid), ("mobile", mobile), ("uid", uid)) if v is not None
+        ]
+        if len(given) != 1:
+            raise InputError("give exactly one of sid, mobile and uid")
+        kind, value = given[0]
+        owner = self._state(account).id if account is not None else None
+        names = {state.id: state.account for state in self._by_id.values()}
+        found = await self._read(
+            lambda: self._lookups.find_reports(names, owner, kind, value, limit)
+        )
+        return [
+            replace(report, state=State.WAITING)
+            if report.state is None and self._waits(report)
+            else report
+            for report in found
+        ]
+
+    def _waits(self, report: ReportHistory) -> bool:
+        state = self._by_name.get(report.account)
+        return state is not None and state.settings.mode is not Mode.OFF
+
+    # the second cursor
+
+    async def pull_reports(self, account: str, limit: int, now: Milliseconds) -> bytes:
+        def verb() -> bytes:
+            state = self._state(account)
+            first, end = state.pull_cursor, min(state.next_seq, state.pull_cursor + limit)
+            if first == end:
+                return b""
+            state.pull_cursor = end
+            self._dirty.add(state)
+            return self._log.fragments(self._connection, state.id, first, end)
+
+        return await self._commit.run(verb)
+
+    # housekeeping
+
+    async def sweep(self, now: Milliseconds, *, keep_from: Milliseconds) -> Swept:
+        self._now = now
+        if self._pushes.expired_claims(now):
+            await self._commit.run(
+                lambda: self._pushes.give_back(self._pushes.expired_claims(now), now)
+            )
+        if await self._seal(now):
+            return Swept(more=True)
+        swept, run = await self._commit.run(lambda: self._retention.step(self._by_id, keep_from))
+        if run is not None:
+            self._log.drop_run(run)
+        return swept
+
+    async def _seal(self, now: Milliseconds) -> bool:
+        """Sort a full tail into a run and write its next part; False if there is none."""
+        if self._sealing is None:
+            oldest_at = self._log.tails[0].oldest_at
+            if oldest_at is not None and now - oldest_at > TAIL_AGE and len(self._log.tails) == 1:
+                self._log.close_tail()
+            if len(self._log.tails) == 1:
+                return False
+            tail = self._log.tails[0]
+            run = await asyncio.get_running_loop().run_in_executor(self._sorter, sort_run, tail)
+            if self._log.tails[0] is tail:  # else a failed commit rebuilt them meanwhile
+                self._sealing = SealStep(self._connection, run)
+            return True
+        seal = self._sealing
+        if not await self._commit.run(lambda: seal.step(self._by_id, self._dirty)):
+            assert seal.id is not None
+            self._log.adopt_run(seal.id, seal.run)
+            self._sealing = None
+        return True
+
+    async def figures(self) -> StoreFigures:
+        states = self._by_id.values()
+        sizes = [Path(f"{self._path}{suffix}") for suffix in ("", "-wal", "-shm")]
+        under_way = sum(len(state.under_way) for state in states)
+        return StoreFigures(
+            reports_stored=self._log.reports,
+            reports_waiting=sum(
+                state.backlog + sum(push.count for push in state.under_way.values())
+                for state in states
+            ),
+            pushes_waiting=under_way - self._pushes.claims,
+            pushes_sending=self._pushes.claims,
+            bytes_on_disk=sum(path.stat().st_size for path in sizes if path.exists()),
+        )

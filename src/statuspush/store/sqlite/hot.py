@@ -1,0 +1,179 @@
+"""The hot state: what each account waits for, and whose turn it is. Rebuilt from disk at open.
+
+Everything here is bounded by accounts and by pushes under way, never by reports that wait:
+those stay on disk, between ``cursor`` and ``next_seq``.
+"""
+
+import heapq
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from statuspush.clock import Milliseconds
+from statuspush.core.contract import Mode
+from statuspush.core.lifecycle import State
+from statuspush.core.outcome import Outcome
+from statuspush.store.base import PushSettings
+
+
+@dataclass(slots=True)
+class PushUnderWay:
+    """A push that waits or is being sent."""
+
+    id: int
+    account: int
+    first_seq: int
+    count: int
+    attempts: int
+    failures: int
+    accepted_at: Milliseconds
+    due_at: Milliseconds
+    redrive_of: int | None = None
+    token: int | None = None
+    """Set while it is claimed."""
+    claimed_until: Milliseconds = 0
+
+    @property
+    def end_seq(self) -> int:
+        """One past its last report."""
+        return self.first_seq + self.count
+
+
+@dataclass(slots=True)
+class Tally:
+    """Pushes in a final state and the reports in them."""
+
+    pushes: int = 0
+    reports: int = 0
+
+    def add(self, reports: int, pushes: int = 1) -> None:
+        """Count pushes with so many reports in all (negative when retention removes them)."""
+        self.pushes += pushes
+        self.reports += reports
+
+
+@dataclass(slots=True, eq=False)
+class AccountState:
+    """One account as the engine works with it."""
+
+    id: int
+    account: str
+    name: str
+    created_at: Milliseconds
+    settings: PushSettings
+    next_seq: int = 1
+    cursor: int = 1
+    """The first seq that is in no push yet."""
+    pull_cursor: int = 1
+    tallies: dict[State, Tally] = field(
+        default_factory=lambda: {
+            State.DELIVERED: Tally(),
+            State.EXHAUSTED: Tally(),
+            State.CANCELLED: Tally(),
+        }
+    )
+    expired: int = 0
+    failures: int = 0
+    """Failed attempts since the last acknowledgement, over all pushes."""
+    slow: bool = False
+    last_outcome: Outcome | None = None
+    last_attempt_at: Milliseconds | None = None
+    last_delivered_at: Milliseconds | None = None
+    under_way: dict[int, PushUnderWay] = field(default_factory=dict)
+    waiting: list[tuple[Milliseconds, int]] = field(default_factory=list)
+    """Heap of (due, push id); entries whose push is gone or claimed are skipped."""
+    in_flight: int = 0
+    queued: bool = False
+    noted_due: Milliseconds | None = None
+
+    @property
+    def suspect(self) -> bool:
+        """The endpoint's last attempt failed or was slow."""
+        return self.failures > 0 or self.slow
+
+    @property
+    def backlog(self) -> int:
+        """Reports that are in no push yet but will be."""
+        return self.next_seq - self.cursor if self.settings.mode is not Mode.OFF else 0
+
+    def put(self, push: PushUnderWay) -> None:
+        """Take in a push that waits."""
+        self.under_way[push.id] = push
+        heapq.heappush(self.waiting, (push.due_at, push.id))
+
+    def first_waiting(self) -> PushUnderWay | None:
+        """The waiting push that is due next."""
+        while self.waiting:
+            due, push_id = self.waiting[0]
+            push = self.under_way.get(push_id)
+            if push is not None and push.token is None and push.due_at == due:
+                return push
+            heapq.heappop(self.waiting)
+        return None
+
+    def may_send(self) -> bool:
+        """Is a claim free: one while the endpoint fails, else ``max_in_flight``."""
+        allowed = 1 if self.failures else self.settings.max_in_flight
+        return (
+            self.in_flight < allowed
+            and self.settings.mode is Mode.ON
+            and self.settings.url is not None
+        )
+
+    def may_cut(self) -> bool:
+        """Are there reports to cut, and does no retry of a failing endpoint hold them back."""
+        return self.cursor < self.next_seq and not (self.failures and self.first_waiting())
+
+
+class Turns:
+    """Whose turn it is: accounts that can send now, in two queues, and those that wait for a time."""
+
+    def __init__(self) -> None:
+        self._good: deque[AccountState] = deque()
+        self._suspect: deque[AccountState] = deque()
+        self._due: list[tuple[Milliseconds, int, AccountState]] = []
+
+    def consider(self, state: AccountState, now: Milliseconds) -> None:
+        """Queue the account if it can send now; note the time if it can later."""
+        if state.queued or not state.may_send():
+            return
+        push = state.first_waiting()
+        if (push is not None and push.due_at <= now) or state.may_cut():
+            state.queued = True
+            (self._suspect if state.suspect else self._good).append(state)
+        elif push is not None and state.noted_due != push.due_at:
+            state.noted_due = push.due_at
+            heapq.heappush(self._due, (push.due_at, state.id, state))
+
+    def advance(self, now: Milliseconds) -> None:
+        """Queue the accounts whose time has come."""
+        while self._due and self._due[0][0] <= now:
+            _, _, state = heapq.heappop(self._due)
+            state.noted_due = None
+            self.consider(state, now)
+
+    def work(self, now: Milliseconds, *, limit: int, suspect_limit: int) -> bool:
+        """Would :meth:`take` give anything now?"""
+        self.advance(now)
+        return bool((limit and self._good) or (suspect_limit and self._suspect))
+
+    def clear(self) -> None:
+        """Forget everything; the accounts are considered anew."""
+        self._good.clear()
+        self._suspect.clear()
+        self._due.clear()
+
+    def next_due(self) -> Milliseconds | None:
+        """The earliest time at which :meth:`advance` has something to do."""
+        return self._due[0][0] if self._due else None
+
+    def take(self, *, limit: int, suspect_limit: int) -> Iterator[AccountState]:
+        """Accounts whose turn it is; each may be put back by :meth:`consider` for another turn."""
+        for queue, turns in ((self._good, limit), (self._suspect, suspect_limit)):
+            for _ in range(min(turns, len(queue))):
+                state = queue.popleft()
+                if queue is self._good and state.suspect:  # it failed while it was queued
+                    self._suspect.append(state)
+                    continue
+                state.queued = False
+                yield state

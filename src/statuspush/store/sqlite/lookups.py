@@ -1,0 +1,199 @@
+"""Answers to people's questions, read from a connection and in a thread of their own."""
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from statuspush.clock import Milliseconds
+from statuspush.core.lifecycle import State
+from statuspush.core.outcome import Outcome
+from statuspush.store import push_id
+from statuspush.store.base import Attempt, PushDetail, PushPage, PushSummary, ReportHistory
+from statuspush.store.sqlite.log import Chunk, Keys, ReportLog, keys_of
+from statuspush.store.sqlite.runs import MOBILE, SID, UID, find_in_runs
+from statuspush.store.sqlite.tail import fingerprint
+
+_COLUMNS = "id, account, first_seq, count, state, attempts, due_at, delivered_at, redrive_of"
+_KINDS = {"sid": SID, "mobile": MOBILE, "uid": UID}
+_P_COLUMNS = ", ".join(f"p.{column}" for column in _COLUMNS.split(", "))
+_LONGEST_PUSH = 500
+_CHUNKS_A_READ = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A report that was asked for."""
+
+    account: int
+    seq: int
+    accepted_at: Milliseconds
+    fragment: bytes
+
+
+def _summary(row: Sequence[int | str | None], account: str) -> PushSummary:
+    push, _, _, count, state, attempts, due_at, delivered_at, redrive_of = row
+    assert isinstance(push, int)
+    assert isinstance(count, int)
+    assert isinstance(attempts, int)
+    return PushSummary(
+        id=push_id.show(push),
+        account=account,
+        state=State(str(state)),
+        reports=count,
+        attempts=attempts,
+        created_at=push_id.created_at(push),
+        due_at=due_at if isinstance(due_at, int) and state == State.WAITING else None,
+        delivered_at=delivered_at if isinstance(delivered_at, int) else None,
+        redrive_of=push_id.show(redrive_of) if isinstance(redrive_of, int) else None,
+    )
+
+
+class Lookups:
+    """Reads what is committed; never sees a transaction that is under way."""
+
+    def __init__(self, connection: sqlite3.Connection, log: ReportLog) -> None:
+        self._connection = connection
+        self._log = log
+
+    def list_pushes(
+        self, account: int, name: str, state: State | None, before: int | None, limit: int
+    ) -> PushPage:
+        """A page, newest first, of ids below ``before``."""
+        condition = ""
+        if state in (State.WAITING, State.SENDING):
+            condition = " AND state IN ('waiting', 'sending')"  # lets the partial index be used
+        elif state in (State.EXHAUSTED, State.CANCELLED):
+            condition = " AND state IN ('exhausted', 'cancelled')"
+        rows = self._connection.execute(
+            f"SELECT {_COLUMNS} FROM pushes WHERE account = ?1 AND id < ?2"
+            f" AND (?3 IS NULL OR state = ?3){condition} ORDER BY id DESC LIMIT ?4",
+            (account, before if before is not None else (1 << 63) - 1, state, limit + 1),
+        ).fetchall()
+        items = [_summary(row, name) for row in rows[:limit]]
+        return PushPage(items, items[-1].id if len(rows) > limit else None)
+
+    def get_push(self, number: int, names: Mapping[int, str]) -> PushDetail | None:
+        """One push with its reports and attempts; None if there is none."""
+        row = self._connection.execute(
+            f"SELECT {_COLUMNS} FROM pushes WHERE id = ?",
+            (number,),
+        ).fetchone()
+        if row is None or row[1] not in names:
+            return None
+        end = row[2] + min(row[3], _LONGEST_PUSH)
+        return PushDetail(
+            push=_summary(row, names[row[1]]),
+            fragments=self._log.fragments(self._connection, row[1], row[2], end),
+            attempts=self._attempts([number]).get(number, ()),
+        )
+
+    def _attempts(self, pushes: Sequence[int]) -> dict[int, list[Attempt]]:
+        found: dict[int, list[Attempt]] = {}
+        for (
+            push,
+            number,
+            started_at,
+            duration,
+            outcome,
+            status,
+            answer,
+            detail,
+            reports,
+        ) in self._connection.execute(
+            "SELECT a.* FROM json_each(?) AS wanted"
+            " CROSS JOIN attempts AS a ON a.push = wanted.value ORDER BY a.push, a.number",
+            (str(list(pushes)),),
+        ):
+            found.setdefault(push, []).append(
+                Attempt(
+                    number, started_at, duration, Outcome(outcome), status, answer, detail, reports
+                )
+            )
+        return found
+
+    def find_reports(
+        self, names: Mapping[int, str], account: int | None, kind: str, value: str, limit: int
+    ) -> list[ReportHistory]:
+        """Reports with that key, newest first, each with its pushes and their attempts."""
+        key = fingerprint(value)
+        chunk_ids = {chunk for _, chunk in find_in_runs(self._connection, _KINDS[kind], [key])}
+        for tail in list(self._log.tails):
+            chunk_ids |= tail.chunks_with(_KINDS[kind], key)
+        found: list[_Found] = []
+        # A number called often is in many chunks: the newest ones suffice for a page.
+        newest_first = sorted(chunk_ids, reverse=True)
+        for start in range(0, len(newest_first), _CHUNKS_A_READ):
+            page = newest_first[start : start + _CHUNKS_A_READ]
+            chunks = self._log.read(self._connection, page)
+            for chunk_id in page:
+                chunk = chunks.get(chunk_id)
+                if chunk is None or chunk.account not in names:
+                    continue
+                if account is None or chunk.account == account:
+                    found.extend(reversed(_matches(chunk, kind, value)))
+            if len(found) >= limit:
+                break
+        return self._histories(names, found[:limit])
+
+    def _histories(self, names: Mapping[int, str], found: Sequence[_Found]) -> list[ReportHistory]:
+        wanted = json.dumps([(report.account, report.seq) for report in found])
+        pushes: dict[int, list[Sequence[int | str | None]]] = {}
+        # Pushes hold at most 500 reports, except those cancelled while the interface was off.
+        for index, *row in self._connection.execute(
+            "WITH wanted AS (SELECT key, value ->> 0 AS account, value ->> 1 AS seq"
+            "                FROM json_each(?))"
+            f" SELECT w.key, {_P_COLUMNS} FROM wanted AS w CROSS JOIN pushes AS p"
+            " ON p.account = w.account AND p.first_seq <= w.seq AND p.first_seq > w.seq - 500"
+            " AND p.first_seq + p.count > w.seq"
+            f" UNION SELECT w.key, {_P_COLUMNS} FROM wanted AS w"
+            " CROSS JOIN pushes AS p INDEXED BY pushes_given_up"
+            " ON p.account = w.account AND p.state IN ('exhausted', 'cancelled')"
+            " AND p.count > 500 AND p.first_seq <= w.seq AND p.first_seq + p.count > w.seq"
+            " ORDER BY 2",
+            (wanted,),
+        ):
+            pushes.setdefault(index, []).append(row)
+        ids = {row[0] for rows in pushes.values() for row in rows}
+        attempts = self._attempts([push for push in ids if isinstance(push, int)])
+        return [
+            self._history(names[report.account], report, pushes.get(index, []), attempts)
+            for index, report in enumerate(found)
+        ]
+
+    @staticmethod
+    def _history(
+        name: str,
+        report: _Found,
+        rows: Sequence[Sequence[int | str | None]],
+        attempts: Mapping[int, Sequence[Attempt]],
+    ) -> ReportHistory:
+        pushes = [
+            PushDetail(
+                _summary(row, name),
+                b"",
+                attempts.get(row[0], ()) if isinstance(row[0], int) else (),
+            )
+            for row in rows
+        ]
+        return ReportHistory(
+            account=name,
+            fragment=report.fragment,
+            seq=report.seq,
+            accepted_at=report.accepted_at,
+            state=pushes[-1].push.state if pushes else None,
+            pushes=pushes,
+        )
+
+
+def _matches(chunk: Chunk, kind: str, value: str) -> list[_Found]:
+    fragments = chunk.body.split(b"\n")
+
+    def held(keys: Keys) -> str | None:
+        return {"sid": keys.sid, "mobile": keys.mobile, "uid": keys.uid}[kind]
+
+    return [
+        _Found(chunk.account, chunk.first_seq + index, chunk.accepted_at, fragments[index])
+        for index, keys in enumerate(keys_of(chunk.body))
+        if held(keys) == value
+    ]

@@ -1,0 +1,159 @@
+"""Runs: stretches of the log, sorted in bulk behind it, for looking up and for duplicates.
+
+A full tail is turned into a run: its keys sorted into blocks by kind (sid, mobile, uid) and by
+the upper bits of their fingerprint, and per account a directory of its chunks. Nothing of this
+is on the way of a report; all of it could be built again from the log.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from statuspush.store.sqlite.sid_filter import make_filter
+from statuspush.store.sqlite.tail import Tail
+
+SID: Final = 0
+MOBILE: Final = 1
+UID: Final = 2
+_BUCKET_BITS: Final = 6
+BUCKETS: Final = 1 << _BUCKET_BITS
+_ENTRY: Final = np.dtype([("fingerprint", "<u8"), ("chunk", "<u4")])
+_DIRECTORY_ENTRY: Final = np.dtype([("seq", "<u4"), ("chunk", "<u4")])
+"""Both relative: to the row's first_seq and to its first_chunk."""
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryRow:
+    """Chunks of one account in a run."""
+
+    account: int
+    first_seq: int
+    end_seq: int
+    entries: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A sorted stretch of the log, ready to be written."""
+
+    first_chunk: int
+    last_chunk: int
+    reports: int
+    newest_at: int
+    sids: npt.NDArray[np.uint64]
+    filter: bytes
+    blocks: Sequence[tuple[int, int, bytes]]
+    """(kind, bucket, entries)"""
+    directory: Sequence[DirectoryRow]
+
+
+def sort_run(tail: Tail) -> Run:
+    """Sort a full tail, which must not grow any more, into a run. CPU only; any thread."""
+    blocks: list[tuple[int, int, bytes]] = []
+    for kind, (fingerprints, chunks) in enumerate(tail.keys):
+        entries = np.empty(len(fingerprints), _ENTRY)
+        keys = np.array(fingerprints, np.uint64)
+        order = np.argsort(keys, kind="stable")
+        entries["fingerprint"] = keys[order]
+        entries["chunk"] = np.array(chunks, np.uint64)[order] - tail.first_chunk
+        limits = np.arange(1, BUCKETS, dtype=np.uint64) << np.uint64(64 - _BUCKET_BITS)
+        parts = np.split(entries, np.searchsorted(entries["fingerprint"], limits))
+        blocks.extend(
+            (kind, bucket, part.tobytes()) for bucket, part in enumerate(parts) if len(part)
+        )
+    directory = []
+    for account, held in tail.by_account.items():
+        entries = np.empty(len(held.seqs), _DIRECTORY_ENTRY)
+        entries["seq"] = np.array(held.seqs, np.uint64) - held.seqs[0]
+        entries["chunk"] = np.array(held.chunks, np.uint64) - tail.first_chunk
+        directory.append(DirectoryRow(account, held.seqs[0], held.end_seq, entries.tobytes()))
+    sids = np.array(tail.keys[SID][0], np.uint64)
+    return Run(
+        first_chunk=tail.first_chunk,
+        last_chunk=tail.next_chunk - 1,
+        reports=tail.reports,
+        newest_at=tail.newest_at,
+        sids=sids,
+        filter=make_filter(sids),
+        blocks=blocks,
+        directory=directory,
+    )
+
+
+def write_directory(
+    connection: sqlite3.Connection, first_chunk: int, rows: Iterable[DirectoryRow]
+) -> None:
+    """Write a part of a run's directory; writing it again after a crash changes nothing."""
+    connection.executemany(
+        "INSERT OR REPLACE INTO directory (account, first_seq, end_seq, first_chunk, entries)"
+        " VALUES (?, ?, ?, ?, ?)",
+        [(row.account, row.first_seq, row.end_seq, first_chunk, row.entries) for row in rows],
+    )
+
+
+def write_run(connection: sqlite3.Connection, run: Run) -> int:
+    """Write what makes the run count; its directory must be there already. Returns its id."""
+    cursor = connection.execute(
+        "INSERT INTO runs (first_chunk, last_chunk, reports, newest_at, filter)"
+        " VALUES (?, ?, ?, ?, ?)",
+        (run.first_chunk, run.last_chunk, run.reports, run.newest_at, run.filter),
+    )
+    run_id = int(cursor.lastrowid or 0)
+    connection.executemany(
+        "INSERT INTO index_blocks (kind, bucket, run, entries) VALUES (?, ?, ?, ?)",
+        [(kind, bucket, run_id, entries) for kind, bucket, entries in run.blocks],
+    )
+    return run_id
+
+
+def find_in_runs(
+    connection: sqlite3.Connection, kind: int, wanted: Sequence[int], run: int | None = None
+) -> Iterator[tuple[int, int]]:
+    """(fingerprint, chunk) of every entry of one of the fingerprints, in one run or in all.
+
+    One query for all that is wanted, whatever its number.
+    """
+    by_bucket: dict[int, list[int]] = {}
+    for key in wanted:
+        by_bucket.setdefault(key >> 64 - _BUCKET_BITS, []).append(key)
+    places = ",".join("?" * len(by_bucket))
+    rows = connection.execute(
+        "SELECT b.bucket, r.first_chunk, b.entries FROM index_blocks b JOIN runs r ON r.id = b.run"
+        f" WHERE b.kind = ? AND b.bucket IN ({places})"
+        + (" AND b.run = ?" if run is not None else ""),
+        (kind, *by_bucket, *(() if run is None else (run,))),
+    )
+    for bucket, first_chunk, entries in rows:
+        block = np.frombuffer(entries, _ENTRY)
+        fingerprints = block["fingerprint"]
+        keys = np.array(by_bucket[bucket], np.uint64)
+        starts = np.searchsorted(fingerprints, keys, "left")
+        ends = np.searchsorted(fingerprints, keys, "right")
+        for key, start, end in zip(by_bucket[bucket], starts, ends, strict=True):
+            for offset in block["chunk"][start:end]:
+                yield key, first_chunk + int(offset)
+
+
+def chunks_of_range(
+    connection: sqlite3.Connection, account: int, first_seq: int, end_seq: int
+) -> list[int]:
+    """Ids of the chunks in runs that hold seqs of [first_seq, end_seq) of an account, in order."""
+    rows = connection.execute(
+        "SELECT first_seq, first_chunk, entries FROM directory WHERE account = ?1"
+        " AND first_seq >= coalesce((SELECT max(first_seq) FROM directory"
+        "                            WHERE account = ?1 AND first_seq <= ?2), 0)"
+        " AND first_seq < ?3 AND end_seq > ?2 ORDER BY first_seq",
+        (account, first_seq, end_seq),
+    )
+    chunks: list[int] = []
+    for row_seq, first_chunk, entries in rows:
+        held = np.frombuffer(entries, _DIRECTORY_ENTRY)
+        seqs = held["seq"].astype(np.int64)
+        start = max(0, int(np.searchsorted(seqs, first_seq - row_seq, "right")) - 1)
+        end = int(np.searchsorted(seqs, end_seq - row_seq, "left"))
+        chunks.extend((held["chunk"][start:end].astype(np.int64) + first_chunk).tolist())
+    return chunks

@@ -1,0 +1,200 @@
+"""The front of the transport: one POST, one result."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final
+
+import statuspush
+from statuspush.core.outcome import Cause, SendResult, Unanswered
+from statuspush.transport import tls
+from statuspush.transport.connection import HttpConnection, Origin
+from statuspush.transport.dial import Dialer, DialFailed
+from statuspush.transport.guard import AddressGuard
+from statuspush.transport.headers import header_block
+from statuspush.transport.pool import IdlePool
+from statuspush.transport.proxy import parse_proxy
+from statuspush.transport.resolver import Resolver, SystemResolver
+from statuspush.transport.url import InvalidUrl, ParsedUrl, validate_url
+
+MAX_CONNECTION_SECONDS: Final = 300.0
+"""Age after which a connection is not used again, so that a changed DNS entry is noticed."""
+
+_CLOSING_TURNS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class PostRequest:
+    """What to send, where, and for how long at most."""
+
+    url: str
+    """The customer's URL."""
+    headers: Sequence[tuple[str, str]]
+    """Headers in order, complete apart from Host, Content-Length, Connection, User-Agent and
+    Accept-Encoding, which the transport writes itself and refuses here."""
+    body: bytes = field(repr=False)
+    """The body as it goes over the wire."""
+    connect_seconds: float = 5.0
+    """Limit on lookup, connect, tunnel and TLS together, in seconds."""
+    timeout_seconds: float = 15.0
+    """Limit on everything, from the call of :meth:`Transport.post` to the last byte of the
+    answer, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """What is the same for all requests to a URL."""
+
+    url: ParsedUrl
+    origin: Origin
+    head: bytes
+
+
+class Transport:
+    """Sends POSTs over HTTP/1.1, keeps connections alive, and guards where they go.
+
+    Each :meth:`post` writes its request at most once. Redirects are not followed, bodies are not
+    inflated, cookies and the proxy variables of the environment are ignored. Use one instance
+    per event loop; it works on the stdlib's loop and on uvloop.
+    """
+
+    def __init__(
+        self,
+        *,
+        guard: AddressGuard,
+        proxy: str | None = None,
+        resolver: Resolver | None = None,
+        ca_file: str | None = None,
+        max_idle_connections: int = 1024,
+        idle_seconds: float = 20.0,
+    ) -> None:
+        """Make a transport; no connection is opened and no loop needed yet.
+
+        Args:
+            guard: judges every address before it is connected to.
+            proxy: ``http://[user:password@]host:port``; all connections then go through CONNECT
+                tunnels to the addresses checked here. The proxy's own address is not judged.
+            resolver: turns names into addresses; the system's when None.
+            ca_file: PEM file of authorities trusted beside the system's.
+            max_idle_connections: most connections kept while nothing is sent on them.
+            idle_seconds: longest time a connection is kept so. 20 s is below the 60 to 75 s
+                after which common servers close, but above the 5 s of some (Node, uvicorn): those
+                announce it, which is honoured, or close, which is noticed before sending.
+
+        Raises:
+            InputError: the proxy or the CA file cannot be used.
+        """
+        self._dialer = Dialer(
+            guard,
+            resolver if resolver is not None else SystemResolver(),
+            tls.make_context(ca_file),
+            parse_proxy(proxy) if proxy is not None else None,
+        )
+        self._pool = IdlePool(max_idle_connections, idle_seconds)
+        self._open: set[HttpConnection] = set()
+        self._closed = False
+
+    async def post(self, request: PostRequest) -> SendResult:
+        """Send one POST and return what it came to.
+
+        Args:
+            request: URL, headers, body and limits.
+
+        Returns:
+            :class:`~statuspush.core.outcome.Answered` with the status and at most 64 KiB of the
+            body, or :class:`~statuspush.core.outcome.Unanswered`. An answer that is not whole at
+            the deadline is a ``TIMEOUT``, one cut by the network a ``CONNECTION_RESET`` (but see
+            :meth:`AnswerReader.broken` for 413). ``INTERRUPTED`` means that the fault was ours:
+            the transport was closed, or this machine had no descriptor or port left.
+
+        Raises:
+            InvalidHeader: the headers cannot be sent, which is the caller's mistake.
+            asyncio.CancelledError: the caller was cancelled; the connection is closed.
+        """
+        if self._closed:
+            return Unanswered(Cause.INTERRUPTED, "the transport was closed")
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        deadline = now + request.timeout_seconds
+        try:
+            route = _route(request.url)
+        except InvalidUrl as error:
+            return Unanswered(Cause.INVALID_URL, str(error))
+        body = request.body
+        head = b"%b%bContent-Length: %d\r\n\r\n" % (
+            route.head,
+            header_block(request.headers),
+            len(body),
+        )
+        connection = self._pool.take(route.origin, now)
+        if connection is None:
+            try:
+                connection = await self._connect(route, request.connect_seconds, deadline)
+            except DialFailed as failure:
+                return failure.result
+        result = await connection.exchange(head, body, deadline, request.timeout_seconds)
+        if connection.reusable:
+            self._pool.put(connection, loop.time())
+        return result
+
+    async def close(self) -> None:
+        """Close everything: requests under way end with ``INTERRUPTED``, idle connections close.
+
+        May be called twice. Later posts return ``INTERRUPTED``.
+        """
+        self._closed = True
+        self._dialer.stop()
+        self._pool.clear()
+        for connection in list(self._open):
+            connection.interrupt()
+        # The loop tells connections that they are gone in a later turn; until then their sockets
+        # count as leaked. Bounded, because a peer must not be able to hold up our end.
+        quiet_turns = 0
+        for _ in range(_CLOSING_TURNS):
+            await asyncio.sleep(0)
+            quiet_turns = 0 if self._open or self._dialer.busy else quiet_turns + 1
+            if quiet_turns > 2:
+                break
+
+    async def _connect(
+        self, route: _Route, connect_seconds: float, deadline: float
+    ) -> HttpConnection:
+        loop = asyncio.get_running_loop()
+        retires_at = loop.time() + MAX_CONNECTION_SECONDS
+
+        def make() -> HttpConnection:
+            return HttpConnection(loop, route.origin, retires_at, self._lost)
+
+        try:
+            connection = await self._dialer.dial(route.url, make, connect_seconds, deadline)
+        except DialFailed as failure:
+            if not failure.exhausted or not len(self._pool):
+                raise
+            # Idle connections hold descriptors that a send needs now. Nothing was sent yet, so
+            # trying again is no second send.
+            self._pool.clear()
+            await asyncio.sleep(0)
+            connection = await self._dialer.dial(route.url, make, connect_seconds, deadline)
+        self._open.add(connection)
+        if self._closed:  # in the same turn of the loop as it connected
+            connection.abort()
+        return connection
+
+    def _lost(self, connection: HttpConnection) -> None:
+        self._open.discard(connection)
+        self._pool.discard(connection)
+
+
+@lru_cache(maxsize=4096)
+def _route(url: str) -> _Route:
+    """Parse a URL and write the part of the head that depends on it alone."""
+    parsed = validate_url(url)
+    head = (
+        f"POST {parsed.target} HTTP/1.1\r\n"
+        f"Host: {parsed.host_header}\r\n"
+        f"User-Agent: statuspush/{statuspush.__version__}\r\n"
+        # The body is judged byte by byte and never inflated, so ask for it plain.
+        "Accept-Encoding: identity\r\n"
+    )
+    return _Route(parsed, (parsed.scheme, parsed.host, parsed.port), head.encode("ascii"))

@@ -1,0 +1,1 @@
+"""What speaks HTTP to people and programs: the API, its document, and the probes."""

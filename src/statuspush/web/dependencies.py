@@ -1,0 +1,86 @@
+"""What the application is given, and how handlers reach it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Annotated, Protocol
+from weakref import WeakValueDictionary
+from zoneinfo import ZoneInfo
+
+from fastapi import Depends, Request
+
+from statuspush.clock import Clock, Milliseconds
+from statuspush.flow.send import TestVerdict
+from statuspush.store.base import Account, Appended, Store
+from statuspush.telemetry import Telemetry
+
+
+class Accepts(Protocol):
+    """The first step of the flow, as :class:`statuspush.flow.accept.Accept` is."""
+
+    async def accept(self, body: bytes, *, ndjson: bool) -> Appended:
+        """Store all reports of the body, or none; see there for what it raises."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebDependencies:
+    """Everything that the application needs from the rest of the house."""
+
+    store: Store
+    accept: Accepts
+    test_push: Callable[[Account], Awaitable[TestVerdict]]
+    """Sends the contract's two sample reports to the account's URL, outside the queue."""
+    clock: Clock
+    telemetry: Telemetry
+    timezone: ZoneInfo
+    """Zone of ``user_receive_time``."""
+    operator_token_hash: Callable[[], bytes]
+    """The sha256 digest of the operator token."""
+    not_ready: Callable[[], str | None] = lambda: None
+    """Why the service can't work yet or any more; None when it can."""
+    draining: Callable[[], bool] = lambda: False
+    """The service is shutting down and takes no more submissions."""
+    wake: Callable[[], None] = lambda: None
+    """Called after a change that may make something due, so that sending looks again."""
+    max_intake_bytes: int = 64 * 1024 * 1024
+    """Most bytes of submissions that are arriving at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    """The dependencies and what the handlers share."""
+
+    deps: WebDependencies
+    locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+    """By account: its settings are read, changed and written by one request at a time."""
+    tested: set[str] = field(default_factory=set)
+    """Accounts to which a test push is under way."""
+
+    @property
+    def store(self) -> Store:
+        """The engine."""
+        return self.deps.store
+
+    def now(self) -> Milliseconds:
+        """Time for whatever a handler does."""
+        return self.deps.clock.now()
+
+    @asynccontextmanager
+    async def alone(self, account: str) -> AsyncIterator[None]:
+        """Hold the account's lock. It vanishes with the last request that waits for it."""
+        lock = self.locks.get(account)
+        if lock is None:
+            lock = self.locks[account] = asyncio.Lock()
+        async with lock:
+            yield
+
+
+async def _web(request: Request) -> Web:
+    web: Web = request.app.state.web
+    return web
+
+
+InWeb = Annotated[Web, Depends(_web)]
+"""The shared state, for handlers."""

@@ -1,0 +1,268 @@
+"""What comes in: bodies under a limit of size and time, media types, queries, the token."""
+
+import asyncio
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable
+from typing import Annotated, Any, Final
+
+import msgspec
+from fastapi import Depends, Path, Request
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive
+
+from statuspush.core.rules import ACCOUNT_PATTERN
+from statuspush.flow.accept import Overloaded
+from statuspush.web import problems
+from statuspush.web.fields import Rule, Wrong, mistake, name_of_account, read_fields
+from statuspush.web.language import Language, Words, preferred
+from statuspush.web.problems import Problem, invalid
+
+Headers = Iterable[tuple[bytes, bytes]]
+"""As ASGI has them, names in lower case."""
+
+SMALL_BODY: Final = 64 * 1024
+"""Most bytes of a body on all routes but that of submissions."""
+BODY_SECONDS: Final = 60.0
+"""Time for a body to arrive once its head has."""
+
+JSON: Final = "application/json"
+NDJSON: Final = frozenset({"application/x-ndjson", "application/ndjson"})
+
+_UTF8: Final = frozenset({"utf-8", "utf8", "us-ascii"})
+_PUSH_ID: Final = re.compile("[A-Za-z0-9_-]{1,64}")
+# RFC 6750; the scheme's name is case-insensitive as in all of HTTP.
+_BEARER: Final = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +([!-~]+) *")
+_CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="statuspush"'}
+
+
+def header(headers: Headers, name: bytes) -> str | None:
+    """The value of a header that comes at most once; None also when it comes more often."""
+    values = [value for key, value in headers if key == name]
+    return values[0].decode("latin-1") if len(values) == 1 else None
+
+
+def check_token(authorization: list[bytes], expected: bytes) -> None:
+    """Let only the operator through.
+
+    ``authorization`` holds all values of that header, ``expected`` is the sha256 of the token.
+    Digests are compared, in constant time, so neither length nor content of the token leaks.
+    Raises :class:`Problem` 401.
+    """
+    match = _BEARER.fullmatch(authorization[0]) if len(authorization) == 1 else None
+    given = hashlib.sha256(match[1]).digest() if match else b""
+    if hmac.compare_digest(given, expected):
+        return
+    detail = (
+        Words("the operator token is wrong", "操作员令牌错误")
+        if match
+        else Words(
+            "the header Authorization: Bearer <operator token> is missing",
+            "缺少请求头 Authorization: Bearer <操作员令牌>",
+        )
+    )
+    raise Problem(problems.UNAUTHORIZED, detail, headers=_CHALLENGE)
+
+
+def media_type(content_type: str | None, content_encoding: str | None) -> str:
+    """Type of the body in lower case; a body of unnamed type is taken as JSON.
+
+    Raises :class:`Problem` 415 for a charset other than UTF-8 and for compressed bodies.
+    """
+    if content_encoding and content_encoding.strip().lower() != "identity":
+        raise Problem(
+            problems.UNSUPPORTED,
+            Words("send the body without Content-Encoding", "请求体不得使用 Content-Encoding"),
+        )
+    if not content_type:
+        return JSON
+    kind, *parameters = content_type.split(";")
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset" and value.strip().strip('"').lower() not in _UTF8:
+            raise Problem(
+                problems.UNSUPPORTED, Words("the body must be UTF-8", "请求体必须是 UTF-8 编码")
+            )
+    return kind.strip().lower()
+
+
+def unsupported(expected: str) -> Problem:
+    """The problem of a body of the wrong type."""
+    return Problem(
+        problems.UNSUPPORTED,
+        Words(f"send the body as Content-Type: {expected}", f"请使用 Content-Type: {expected}"),
+    )
+
+
+class Intake:
+    """Bytes of bodies that are arriving now, over all requests, and their limit.
+
+    A body counts while it is incomplete; once whole it is the business of whoever takes it.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._bytes = 0
+
+    def grow(self, held: int, size: int) -> None:
+        """Count ``size`` more bytes of a body that holds ``held`` already.
+
+        Raises :class:`Overloaded`, except for a body that has the intake to itself, so that
+        one submission always gets in.
+        """
+        if self._bytes > held and self._bytes + size > self._most:
+            raise Overloaded(retry_after=1)
+        self._bytes += size
+
+    def shrink(self, size: int) -> None:
+        """A body of that size is complete or given up."""
+        self._bytes -= size
+
+
+async def read_body(
+    receive: Receive, declared: str | None, *, limit: int, intake: Intake | None = None
+) -> bytes:
+    """The whole body. ``declared`` is the Content-Length, refused before a byte is read.
+
+    Raises :class:`Problem` 413 and 408, :class:`Overloaded` and ``ClientDisconnect``.
+    """
+    if declared is not None and declared.isdecimal() and int(declared[:20]) > limit:
+        raise _too_large(limit)
+    message = await receive()
+    body = _part(message)
+    if len(body) > limit:
+        raise _too_large(limit)
+    if not message.get("more_body", False):
+        return body  # most bodies: nothing to copy, no timer
+    parts, size = [body], 0
+    intake = intake or Intake(limit)
+    try:
+        intake.grow(size, len(body))
+        size += len(body)
+        async with asyncio.timeout(BODY_SECONDS):
+            while message.get("more_body", False):
+                message = await receive()
+                part = _part(message)
+                if size + len(part) > limit:
+                    raise _too_large(limit)
+                intake.grow(size, len(part))
+                size += len(part)
+                parts.append(part)
+    except TimeoutError:
+        raise Problem(
+            problems.TIMEOUT,
+            Words(
+                f"the body did not arrive within {BODY_SECONDS:g} seconds",
+                f"请求体未在 {BODY_SECONDS:g} 秒内到齐",
+            ),
+            headers={"Connection": "close"},
+        ) from None
+    finally:
+        intake.shrink(size)
+    return b"".join(parts)
+
+
+def _part(message: Message) -> bytes:
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    part: bytes = message.get("body", b"")
+    return part
+
+
+def _too_large(limit: int) -> Problem:
+    size = f"{limit // 1024} KiB" if limit < 1 << 20 else f"{limit >> 20} MiB"
+    return Problem(
+        problems.TOO_LARGE,
+        Words(f"a body may have at most {size}", f"请求体最多 {size}"),
+        members={"max_bytes": limit},
+    )
+
+
+async def read_object(request: Request, *, optional: bool = False) -> dict[str, object]:
+    """The JSON object in the body of a small request; ``{}`` for none if ``optional``.
+
+    Raises :class:`Problem` 400, 413, 415.
+    """
+    raw = request.headers
+    kind = media_type(raw.get("content-type"), raw.get("content-encoding"))
+    body = await read_body(request.receive, raw.get("content-length"), limit=SMALL_BODY)
+    if optional and not body:
+        return {}
+    if kind != JSON:
+        raise unsupported(JSON)
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise Problem(
+            problems.MALFORMED, Words("the body is not JSON", "请求体不是 JSON")
+        ) from None
+    if not isinstance(value, dict):
+        raise Problem(
+            problems.MALFORMED, Words("the body must be a JSON object", "请求体必须是 JSON 对象")
+        )
+    return value
+
+
+def read_query(request: Request, rules: dict[str, Rule]) -> dict[str, Any]:
+    """The parameters of the query by their rules.
+
+    Unknown ones are refused: a filter that is misspelt and passed over would answer with
+    everything. Raises :class:`Problem` 422.
+    """
+    items = request.query_params.multi_items()
+    values: dict[str, object] = dict(items)
+    if len(values) < len(items):
+        names = [name for name, _ in items]
+        raise invalid(
+            *(
+                mistake(name, Words("is given more than once", "重复出现"))
+                for name in values
+                if names.count(name) > 1
+            )
+        )
+    return read_fields(values, rules)
+
+
+async def _language(request: Request) -> Language:
+    return preferred(request.headers.get("accept-language"))
+
+
+async def _account_in_path(
+    account: Annotated[
+        str,
+        Path(
+            description="Name of the account: a letter or digit, then up to 63 letters, digits, "
+            "`.`, `_` or `-`.",
+            json_schema_extra={"pattern": f"^{ACCOUNT_PATTERN}$", "example": "acme"},
+        ),
+    ],
+) -> str:
+    try:
+        return name_of_account(account)
+    except Wrong as wrong:
+        raise invalid(mistake("account", wrong.words)) from None
+
+
+async def _push_in_path(
+    push: Annotated[
+        str,
+        Path(
+            alias="id",
+            description="Id of the push, as listings and the header `webhook-id` show it.",
+            json_schema_extra={"example": "psh_0c8d1x4s0g000"},
+        ),
+    ],
+) -> str:
+    # Ids are opaque here. One that can't be ours is unknown, like any other that isn't.
+    if not _PUSH_ID.fullmatch(push):
+        raise Problem(problems.NOT_FOUND, Words("there is no such push", "没有这个推送"))
+    return push
+
+
+InLanguage = Annotated[Language, Depends(_language)]
+"""The language that the client prefers."""
+AccountInPath = Annotated[str, Depends(_account_in_path)]
+"""``{account}`` of the path, checked; 422 otherwise."""
+PushInPath = Annotated[str, Depends(_push_in_path)]
+"""``{id}`` of the path; 404 for what can't be an id."""

@@ -1,0 +1,414 @@
+"""What answers look like: the shapes of the JSON, and how the store's values become them."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field
+
+from statuspush.clock import Milliseconds
+from statuspush.core.ack import hint
+from statuspush.core.contract import Mode, Wire
+from statuspush.core.lifecycle import State
+from statuspush.core.outcome import Outcome
+from statuspush.store.base import (
+    Account,
+    Attempt,
+    Health,
+    PushDetail,
+    PushSettings,
+    PushSummary,
+    ReportHistory,
+    StateCounts,
+)
+from statuspush.web.fields import rfc3339
+from statuspush.web.language import Language
+
+MASK: Final = "***"
+"""Stands for a header's value that is stored and not shown."""
+
+_read_lines: Final = msgspec.json.Decoder(dict[str, Any]).decode_lines
+
+Time = Annotated[
+    str,
+    Field(
+        description="UTC with milliseconds.",
+        json_schema_extra={"format": "date-time", "example": "2026-01-02T03:04:05.678Z"},
+    ),
+]
+
+
+class View(BaseModel):
+    """Root of all answers: its attributes' docstrings are the descriptions in the document."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True, frozen=True)
+
+
+class PushSettingsView(View):
+    """Settings of an account's push interface."""
+
+    mode: Mode
+    """`off`: nothing is queued; `on`; `paused`: nothing is sent, the backlog is kept."""
+    url: str | None
+    """Where pushes are sent."""
+    wire: Wire
+    """How the JSON is encoded: `robust` survives decoding once or more often."""
+    max_reports: int
+    """Most reports in one push."""
+    max_bytes: int | None
+    """Largest body of a push in bytes; null for no limit."""
+    learned_max_bytes: int | None
+    """Limit learned from an answer of 413; forgotten when url, max_reports or max_bytes change."""
+    effective_max_bytes: int | None
+    """The smaller of the two limits."""
+    max_in_flight: int
+    """Most pushes under way at once."""
+    connect_seconds: float
+    """Limit for connecting."""
+    timeout_seconds: float
+    """Limit for the whole send: connecting, TLS, sending, and the answer."""
+    secret: str | None
+    """`set` if pushes are signed; the secret itself is never shown."""
+    headers: dict[str, str]
+    """Names of further headers; the values are never shown."""
+
+
+class PushCounts(View):
+    """Pushes by state."""
+
+    waiting: int
+    sending: int
+    delivered: int
+    exhausted: int
+    cancelled: int
+
+
+class ReportCounts(PushCounts):
+    """Reports by state of their push."""
+
+    expired: int
+    """Removed by retention before they were pushed."""
+
+
+class Counts(View):
+    """What the store holds of an account, by state."""
+
+    pushes: PushCounts
+    reports: ReportCounts
+
+
+class HealthView(View):
+    """What the last attempts say of the endpoint."""
+
+    state: Annotated[str, Field(json_schema_extra={"enum": ["ok", "failing", "unknown"]})]
+    """`unknown` before the first attempt."""
+    consecutive_failures: int
+    last_outcome: Outcome | None
+    hint: str | None
+    """The last outcome in plain words, if it was a failure."""
+    last_attempt_at: Time | None
+    last_delivered_at: Time | None
+    retry_due_at: Time | None
+    """When the waiting retry is sent; new reports wait behind it."""
+
+
+class AccountView(View):
+    """An account, its settings, and where its reports stand."""
+
+    account: str
+    name: str
+    created_at: Time
+    push: PushSettingsView
+    counts: Counts
+    accepted_reports: int
+    """All reports ever accepted."""
+    waiting_reports: int
+    oldest_waiting_age_seconds: float | None
+    """Age of the oldest report that waits; null if none does."""
+    health: HealthView
+
+
+class CreatedAccountView(AccountView):
+    """A new account."""
+
+    apikey: str
+    """Key of the customer; shown here and never again."""
+
+
+class AccountsView(View):
+    """All accounts by name."""
+
+    items: list[AccountView]
+
+
+class VerdictView(View):
+    """What came of a test push."""
+
+    acknowledged: bool
+    outcome: Outcome
+    http_status: int | None
+    answer: str
+    """First bytes of the answer, as text."""
+    hint: str
+    """The verdict in plain words."""
+    detail: str
+    """Words of the operating system or TLS library, if the connection failed."""
+    duration_ms: int
+    reports: int
+    body_bytes: int
+    """Size of the body sent."""
+
+
+class SummaryView(View):
+    """A push."""
+
+    id: str
+    account: str
+    state: State
+    reports: int
+    """How many reports it holds."""
+    attempts: int
+    """How often it was sent."""
+    created_at: Time
+    due_at: Time | None
+    """When it is sent next; null if it isn't."""
+    delivered_at: Time | None
+    redrive_of: str | None
+    """The push whose reports it sends again."""
+
+
+class PushesView(View):
+    """A page of pushes, newest first."""
+
+    items: list[SummaryView]
+    next: str | None
+    """`cursor` of the next page; null at the end."""
+
+
+class AttemptView(View):
+    """One send."""
+
+    number: int
+    started_at: Time
+    duration_ms: int
+    outcome: Outcome
+    http_status: int | None
+    answer: str
+    """First bytes of the answer, as text."""
+    hint: str
+    """The verdict in plain words."""
+    detail: str
+    reports: int
+    """How many reports were sent."""
+
+
+class ReportView(View):
+    """The seven keys of a report, as pushed."""
+
+    model_config = ConfigDict(extra="allow")
+
+    sid: str
+    uid: str | None
+    user_receive_time: str
+    duration: int
+    error_msg: str | None
+    mobile: str
+    report_status: str
+
+
+class PushView(View):
+    """A push with its reports and attempts."""
+
+    id: str
+    account: str
+    state: State
+    created_at: Time
+    due_at: Time | None
+    delivered_at: Time | None
+    redrive_of: str | None
+    reports: list[ReportView]
+    attempts: list[AttemptView]
+
+
+class HistoryPushView(View):
+    """A push that a report was part of."""
+
+    id: str
+    state: State
+    created_at: Time
+    due_at: Time | None
+    delivered_at: Time | None
+    redrive_of: str | None
+    attempts: list[AttemptView]
+
+
+class HistoryView(View):
+    """A report and what became of it."""
+
+    account: str
+    report: ReportView
+    accepted_at: Time
+    state: State | None
+    """State of its newest push; `waiting` before the first, null if push was off."""
+    pushes: list[HistoryPushView]
+
+
+class HistoriesView(View):
+    """Reports found, newest first."""
+
+    items: list[HistoryView]
+
+
+class RedrivenView(View):
+    """What a redrive made."""
+
+    pushes: int
+    """New pushes."""
+    reports: int
+    """Reports in them."""
+    ids: list[str]
+    """Ids of the new pushes, the first 100."""
+
+
+def settings_view(settings: PushSettings) -> PushSettingsView:
+    """Settings without what is secret in them."""
+    limits = [limit for limit in (settings.max_bytes, settings.learned_max_bytes) if limit]
+    return PushSettingsView(
+        mode=settings.mode,
+        url=settings.url,
+        wire=settings.wire,
+        max_reports=settings.max_reports,
+        max_bytes=settings.max_bytes,
+        learned_max_bytes=settings.learned_max_bytes,
+        effective_max_bytes=min(limits, default=None),
+        max_in_flight=settings.max_in_flight,
+        connect_seconds=settings.connect_seconds,
+        timeout_seconds=settings.timeout_seconds,
+        secret="set" if settings.secret else None,
+        headers={name: MASK for name, _ in settings.headers},
+    )
+
+
+def account_view(account: Account, now: Milliseconds, language: Language) -> AccountView:
+    """An account as of ``now``."""
+    oldest = account.oldest_waiting_at
+    return AccountView(
+        account=account.account,
+        name=account.name,
+        created_at=rfc3339(account.created_at),
+        push=settings_view(account.push),
+        counts=Counts(
+            pushes=PushCounts(**_push_counts(account.pushes)),
+            reports=ReportCounts(**_push_counts(account.reports), expired=account.reports.expired),
+        ),
+        accepted_reports=account.accepted_reports,
+        waiting_reports=account.waiting_reports,
+        oldest_waiting_age_seconds=None if oldest is None else max(0, now - oldest) / 1000,
+        health=_health_view(account.health, language),
+    )
+
+
+def _push_counts(counts: StateCounts) -> dict[str, int]:
+    return {name: getattr(counts, name) for name in PushCounts.model_fields}
+
+
+def _health_view(health: Health, language: Language) -> HealthView:
+    if health.consecutive_failures:
+        state = "failing"
+    else:
+        state = "unknown" if health.last_outcome is None else "ok"
+    failure = health.last_outcome if health.last_outcome is not Outcome.ACKNOWLEDGED else None
+    return HealthView(
+        state=state,
+        consecutive_failures=health.consecutive_failures,
+        last_outcome=health.last_outcome,
+        hint=hint(failure, None, b"", lang=language) if failure else None,
+        last_attempt_at=_time(health.last_attempt_at),
+        last_delivered_at=_time(health.last_delivered_at),
+        retry_due_at=_time(health.retry_due_at),
+    )
+
+
+def summary_view(push: PushSummary) -> SummaryView:
+    """A push as listed."""
+    return SummaryView(
+        **_push_members(push),
+        account=push.account,
+        reports=push.reports,
+        attempts=push.attempts,
+    )
+
+
+def _push_members(push: PushSummary) -> dict[str, Any]:
+    return {
+        "id": push.id,
+        "state": push.state,
+        "created_at": rfc3339(push.created_at),
+        "due_at": _time(push.due_at),
+        "delivered_at": _time(push.delivered_at),
+        "redrive_of": push.redrive_of,
+    }
+
+
+def push_view(detail: PushDetail, language: Language) -> PushView:
+    """A push with everything known of it."""
+    return PushView(
+        **_push_members(detail.push),
+        account=detail.push.account,
+        reports=reports_view(detail.fragments),
+        attempts=_attempts_view(detail.attempts, language),
+    )
+
+
+def history_view(history: ReportHistory, language: Language) -> HistoryView:
+    """A report with every push it was part of."""
+    (report,) = reports_view(history.fragment)
+    return HistoryView(
+        account=history.account,
+        report=report,
+        accepted_at=rfc3339(history.accepted_at),
+        state=history.state,
+        pushes=[
+            HistoryPushView(
+                **_push_members(detail.push), attempts=_attempts_view(detail.attempts, language)
+            )
+            for detail in history.pushes
+        ],
+    )
+
+
+def reports_view(fragments: bytes) -> list[ReportView]:
+    """Stored reports, newline-joined, as objects."""
+    return [ReportView(**report) for report in _read_lines(fragments)]
+
+
+def _attempts_view(attempts: Sequence[Attempt], language: Language) -> list[AttemptView]:
+    return [
+        AttemptView(
+            number=attempt.number,
+            started_at=rfc3339(attempt.started_at),
+            duration_ms=attempt.duration_ms,
+            outcome=attempt.outcome,
+            http_status=attempt.http_status,
+            answer=answer_text(attempt.answer),
+            hint=hint(
+                attempt.outcome,
+                attempt.http_status,
+                attempt.answer,
+                attempt.detail,
+                lang=language,
+            ),
+            detail=attempt.detail,
+            reports=attempt.reports,
+        )
+        for attempt in attempts
+    ]
+
+
+def answer_text(answer: bytes) -> str:
+    """What an endpoint answered, for reading; bytes that are not UTF-8 become U+FFFD."""
+    return answer.decode("utf-8", "replace")
+
+
+def _time(time: Milliseconds | None) -> str | None:
+    return None if time is None else rfc3339(time)

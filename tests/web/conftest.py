@@ -1,0 +1,277 @@
+"""The application over a real store in a temporary file, with a clock turned by hand."""
+
+import asyncio
+import hashlib
+import queue
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+import uvicorn
+
+from statuspush.core.lifecycle import decide
+from statuspush.core.outcome import Outcome
+from statuspush.flow import send
+from statuspush.flow.accept import Accept
+from statuspush.store.base import Account, Attempt, ClaimedPush, Recording
+from statuspush.store.sqlite import SqliteStore
+from statuspush.telemetry import Telemetry
+from statuspush.web.app import WebDependencies, create_app
+
+TOKEN = "a-token-of-the-operator"
+START = 1_767_323_045_678
+"""2026-01-02T03:04:05.678Z"""
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+REPORT = {
+    "account": "acme",
+    "sid": "sid-1",
+    "uid": "order-1",
+    "user_receive_time": "2026-01-02 11:00:00",
+    "duration": 15,
+    "error_msg": None,
+    "mobile": "15205201314",
+    "report_status": "SUCCESS",
+}
+
+
+class ManualClock:
+    """Stands still until it is turned."""
+
+    def __init__(self):
+        self.time = START
+
+    def now(self):
+        return self.time
+
+    def turn(self, *, seconds):
+        self.time += int(seconds * 1000)
+
+
+@dataclass
+class Outside:
+    """What the rest of the house would tell the application, and what it was told."""
+
+    draining: bool = False
+    not_ready: str | None = None
+    woken: int = 0
+    tested: list[Account] = field(default_factory=list)
+    verdict: send.TestVerdict = field(
+        default_factory=lambda: send.TestVerdict(
+            acknowledged=False,
+            outcome=Outcome.WRONG_ANSWER,
+            http_status=200,
+            answer=b'"SUCCESS"',
+            detail="",
+            duration_ms=12,
+            reports=2,
+            body_bytes=900,
+        )
+    )
+
+    def wake(self):
+        self.woken += 1
+
+    async def test_push(self, account):
+        self.tested.append(account)
+        return self.verdict
+
+
+@pytest.fixture(scope="session")
+def token():
+    return TOKEN
+
+
+@pytest.fixture(scope="session")
+def report():
+    """A report as submitted; change what the test is about."""
+    return lambda **changes: {**REPORT, **changes}
+
+
+@pytest.fixture
+def clock():
+    return ManualClock()
+
+
+@pytest.fixture
+def outside():
+    return Outside()
+
+
+@pytest.fixture
+def telemetry():
+    return Telemetry()
+
+
+@pytest.fixture
+async def store(tmp_path, clock, telemetry):
+    store = SqliteStore(tmp_path / "statuspush.db", telemetry)
+    await store.open(clock.now())
+    yield store
+    await store.close()
+
+
+@pytest.fixture(scope="session")
+def build_deps():
+    """What the application needs, around a store."""
+
+    def build(store, clock, telemetry, outside):
+        return WebDependencies(
+            store=store,
+            accept=Accept(
+                store, clock, telemetry, tz=SHANGHAI, wake=outside.wake, max_bytes=64 * 2**20
+            ),
+            test_push=lambda account: outside.test_push(account),
+            clock=clock,
+            telemetry=telemetry,
+            timezone=SHANGHAI,
+            operator_token_hash=lambda: hashlib.sha256(TOKEN.encode()).digest(),
+            not_ready=lambda: outside.not_ready,
+            draining=lambda: outside.draining,
+            wake=outside.wake,
+        )
+
+    return build
+
+
+@pytest.fixture
+def deps(build_deps, store, clock, telemetry, outside):
+    return build_deps(store, clock, telemetry, outside)
+
+
+@pytest.fixture(scope="module")
+def live_server(tmp_path_factory, build_deps):
+    """The URL of a server with a socket and a store of its own, in a thread."""
+    started = queue.Queue()
+
+    async def serve():
+        clock, telemetry = ManualClock(), Telemetry()
+        store = SqliteStore(tmp_path_factory.mktemp("server") / "statuspush.db", telemetry)
+        await store.open(clock.now())
+        app = create_app(build_deps(store, clock, telemetry, Outside()))
+        server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off"))
+        serving = asyncio.create_task(server.serve())
+        while not server.started and not serving.done():
+            await asyncio.sleep(0.01)
+        started.put((server, server.servers[0].sockets[0].getsockname()[1]))
+        await serving
+        await store.close()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    server, port = started.get(timeout=10)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(timeout=10)
+    assert not thread.is_alive()
+
+
+@pytest.fixture
+def client_of():
+    """A client of an application of other dependencies; ``token`` may be None."""
+
+    def make(deps, token=TOKEN):
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        return httpx.AsyncClient(
+            transport=httpx.ASGITransport(create_app(deps)),
+            base_url="http://statuspush.test",
+            headers=headers,
+        )
+
+    return make
+
+
+@pytest.fixture
+async def client(deps, client_of):
+    """A client with the operator's token."""
+    async with client_of(deps) as client:
+        yield client
+
+
+@pytest.fixture
+async def stranger(deps, client_of):
+    """A client without token."""
+    async with client_of(deps, token=None) as client:
+        yield client
+
+
+class Customer:
+    """Claims pushes and records outcomes, as the flow does around a customer's endpoint."""
+
+    def __init__(self, store, clock):
+        self._store = store
+        self._clock = clock
+
+    async def claim(self) -> Sequence[ClaimedPush]:
+        return await self._store.claim_pushes(
+            self._clock.now(), limit=100, suspect_limit=100, lease_ms=60_000
+        )
+
+    async def answer(self, outcome, *, status=200, answer=b"SUCCESS", detail="") -> list[str]:
+        """Claim all that is due and answer so; the ids of the pushes."""
+        pushes = await self.claim()
+        now = self._clock.now()
+        await self._store.record_outcomes(
+            [
+                Recording(
+                    push.id,
+                    push.token,
+                    Attempt(
+                        push.attempt, now, 7, outcome, status, answer, detail, reports=push.reports
+                    ),
+                    decide(
+                        outcome,
+                        failures=push.failures,
+                        reports=push.reports,
+                        ended_at=now,
+                        retry_interval_ms=300_000,
+                    ),
+                )
+                for push in pushes
+            ],
+            now,
+        )
+        return [push.id for push in pushes]
+
+    async def exhaust(self) -> list[str]:
+        """Fail four times, five minutes apart."""
+        ids = []
+        for _ in range(4):
+            ids = await self.answer(Outcome.HTTP_ERROR, status=500, answer=b"oops")
+            self._clock.turn(seconds=300)
+        return ids
+
+
+@pytest.fixture
+def customer(store, clock):
+    return Customer(store, clock)
+
+
+@pytest.fixture
+async def acme(client):
+    """An account whose push is on."""
+    created = await client.put("/v1/accounts/acme", json={"name": "ACME"})
+    assert created.status_code == 201
+    changed = await client.patch(
+        "/v1/accounts/acme/push", json={"mode": "on", "url": "https://customer.example/status"}
+    )
+    assert changed.status_code == 200
+    return "acme"
+
+
+@pytest.fixture
+def submit(client):
+    """Submit so many reports of an account, with sids from ``first`` on."""
+
+    async def submit(count=1, *, account="acme", first=1, **changes):
+        reports = [
+            {**REPORT, "account": account, "sid": f"sid-{first + i}", **changes}
+            for i in range(count)
+        ]
+        answer = await client.post("/v1/reports", json=reports)
+        assert answer.status_code == 202, answer.text
+        return answer
+
+    return submit
