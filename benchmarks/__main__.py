@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import end_to_end, machine
+from benchmarks import alternatives, end_to_end, machine
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
@@ -37,7 +37,7 @@ def end_to_end_command(
 ) -> None:
     """Submit, push, acknowledge, record: the real service, a load generator, a cheap customer."""
     folder = directory or Path(tempfile.gettempdir())
-    results = []
+    results: list[end_to_end.Result] = []
     for name in work or list(end_to_end.WORKS):
         chosen = end_to_end.WORKS[name]
         size = max(chosen.per_request, int(chosen.reports * scale))
@@ -54,6 +54,41 @@ def end_to_end_command(
     if any(result.lost or result.misdirected for result in results):
         typer.echo("LOST reports", err=True)
         raise typer.Exit(1)
+
+
+@app.command("alternatives")
+def alternatives_command(
+    name: Annotated[
+        list[str] | None, typer.Argument(help=f"Which: {', '.join(alternatives.ALL)}; all if none.")
+    ] = None,
+    rows: Annotated[int, typer.Option(min=10_000, help="Reports in the table before.")] = 1_000_000,
+    runs: Annotated[int, typer.Option(min=1, help="Runs, alternatives in turn.")] = 3,
+    directory: Annotated[
+        Path | None, typer.Option(help="Where databases are written; a temporary one if unset.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """What we chose beside what we did not: store layouts, where statements run, encodings."""
+    folder = directory or Path(tempfile.gettempdir())
+    described = machine.describe(folder)
+    found = {}
+    for which in name or list(alternatives.ALL):
+        measured: dict[str, list[float]] = {}
+        for _ in range(runs):
+            for label, value in alternatives.ALL[which](folder, rows):
+                measured.setdefault(label, []).append(value)
+        found[which] = {label: statistics.median(values) for label, values in measured.items()}
+    if as_json:
+        typer.echo(json.dumps({"machine": described, "rows": rows, "medians": found}))
+        return
+    console = Console(width=120)
+    console.print(", ".join(f"{key} {value}" for key, value in described.items()))
+    for which, medians in found.items():
+        table = Table(which, "median", "ratio to the first")
+        first = next(iter(medians.values()))
+        for label, value in medians.items():
+            table.add_row(label, f"{value:,.2f}", f"{value / first:.2f}")
+        console.print(table)
 
 
 def _table(described: dict[str, object], measured: list[dict[str, object]]) -> None:

@@ -87,7 +87,7 @@ def _run(work: Work, stored: int, folder: Path) -> Result:
     accepted = {f"new{n:020x}": accounts[n % len(accounts)] for n in range(work.reports)}
     with running(folder, accounts, {}) as rig:
         before = rig.database.stat().st_size
-        cpu = _cpu(rig)
+        cpu_before = _cpu(rig)
         began = time.perf_counter()
         times = uvloop.run(load.submit(rig.port, made, connections=work.connections))
         accept_seconds = time.perf_counter() - began
@@ -99,7 +99,7 @@ def _run(work: Work, stored: int, folder: Path) -> Result:
         while rig.reports("delivered") < work.reports:
             time.sleep(0.02)
         seconds = time.perf_counter() - began
-        cpu = tuple(now - then for now, then in zip(_cpu(rig), cpu, strict=True))
+        cpu = [now - then for now, then in zip(_cpu(rig), cpu_before, strict=True)]
         memory = resident_mb(rig.service.pid)
         ready = rig.ready_seconds
     grown = rig.database.stat().st_size - before

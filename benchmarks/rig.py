@@ -47,6 +47,7 @@ class Rig:
     sink: subprocess.Popen[str] = field(init=False)
     port: int = 0
     sink_port: int = 0
+    ready_seconds: float = 0.0
 
     @property
     def journal(self) -> Path:
@@ -145,7 +146,7 @@ def running(directory: Path, accounts: list[str], settings: dict[str, str]) -> I
                 rig.api("GET", "/readyz")
                 break
             time.sleep(0.01)
-        rig.ready_seconds = time.perf_counter() - began  # type: ignore[attr-defined]
+        rig.ready_seconds = time.perf_counter() - began
         for account in accounts:
             rig.api("PUT", f"/v1/accounts/{account}", {"name": account})
             rig.api(

@@ -24,7 +24,7 @@ from statuspush.flow.open_sends import OpenSends
 from statuspush.flow.record import Record
 from statuspush.flow.send import Send
 from statuspush.flow.sweep import Sweep
-from statuspush.store.base import Store
+from statuspush.store.base import Store, StoreBroken
 from statuspush.store.sqlite import SqliteStore
 from statuspush.telemetry import Telemetry, configure_logging
 from statuspush.transport import AddressGuard, Transport
@@ -69,7 +69,7 @@ class Service:
             self.store,
             self.clock,
             self._lanes,
-            lambda claim: self._sends.start(claim),
+            lambda claim: self._sends.start(claim),  # noqa: PLW0108 (made a few lines below)
             lease_seconds=_LEASE_SECONDS,
         )
         self.record = Record(self.store, self.clock, self.telemetry, wake=self.cut.wake)
@@ -114,6 +114,7 @@ class Service:
                 access_log=False,
                 log_config=None,
                 server_header=False,
+                timeout_keep_alive=75,  # longer than clients keep idle connections
                 timeout_graceful_shutdown=3,
             )
         )
@@ -204,7 +205,12 @@ class Service:
                 await self.store.ping()
                 figures = await self.store.figures()
             except ServiceError as error:
-                self._trouble = str(error)
+                # /readyz shows it to anybody: no names of files. The log has the engine's words.
+                self._trouble = (
+                    "the store needs a restart"
+                    if isinstance(error, StoreBroken)
+                    else "the store takes no writes at present"
+                )
                 self.telemetry.store_down()
             else:
                 self._trouble = None

@@ -119,9 +119,7 @@ class Telemetry:
             ["state"],
             registry=registry,
         )
-        self._ended = {
-            state: ended.labels(state) for state in ("delivered", "exhausted", "cancelled")
-        }
+        self._ended = {state: ended.labels(state) for state in ("delivered", "exhausted")}
         self._sends_in_flight = Gauge(
             "statuspush_sends_in_flight", "Sends under way now.", registry=registry
         )
@@ -212,7 +210,7 @@ class Telemetry:
             self._acknowledged.inc(reports)
 
     def ended(self, state: str, pushes: int = 1) -> None:
-        """Pushes reached a final state: ``delivered``, ``exhausted`` or ``cancelled``."""
+        """Pushes reached a final state: ``delivered`` or ``exhausted``."""
         self._ended[state].inc(pushes)
 
     def in_flight(self, sends: int) -> None:

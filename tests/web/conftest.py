@@ -58,6 +58,8 @@ class Outside:
     not_ready: str | None = None
     woken: int = 0
     tested: list[Account] = field(default_factory=list)
+    let_go: asyncio.Event = field(default_factory=asyncio.Event)
+    """Test pushes wait for it; it is set unless a test clears it."""
     verdict: send.TestVerdict = field(
         default_factory=lambda: send.TestVerdict(
             acknowledged=False,
@@ -71,11 +73,15 @@ class Outside:
         )
     )
 
+    def __post_init__(self):
+        self.let_go.set()
+
     def wake(self):
         self.woken += 1
 
-    async def test_push(self, account):
+    async def send_samples(self, account):
         self.tested.append(account)
+        await self.let_go.wait()
         return self.verdict
 
 
@@ -123,7 +129,7 @@ def build_deps():
             accept=Accept(
                 store, clock, telemetry, tz=SHANGHAI, wake=outside.wake, max_bytes=64 * 2**20
             ),
-            test_push=lambda account: outside.test_push(account),
+            test_push=outside.send_samples,
             clock=clock,
             telemetry=telemetry,
             timezone=SHANGHAI,

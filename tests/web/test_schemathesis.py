@@ -79,6 +79,12 @@ def described():
 REFUSALS = ["400", "401", "404", "405", "409", "413", "415", "422"]
 CONFIG = {"checks": {"negative_data_rejection": {"expected-statuses": REFUSALS}}}
 
+
+@schemathesis.serializer("application/x-ndjson")
+def lines(context, value):
+    return {"data": value if isinstance(value, bytes) else str(value).encode()}
+
+
 schema = schemathesis.openapi.from_dict(described(), config=schemathesis.Config.from_dict(CONFIG))
 
 

@@ -63,7 +63,7 @@ class Cut:
         good, suspect = self._lanes.free()
         good = min(good, ROUND)
         suspect = min(suspect, ROUND)
-        if self._stopping or not (good or suspect):
+        if not (good or suspect):
             return 0
         claims = await self._store.claim_pushes(
             self._clock.now(), limit=good, suspect_limit=suspect, lease_ms=self._lease_ms
@@ -82,7 +82,7 @@ class Cut:
         while not self._stopping:
             self._woken.clear()
             try:
-                while await self.run_once():
+                while not self._stopping and await self.run_once():
                     await asyncio.sleep(0)
             except ServiceError as error:
                 _log.warning("cannot claim pushes, trying again", error=str(error))
@@ -94,7 +94,7 @@ class Cut:
         """Wait until something changes, a waiting push falls due, or a send becomes slow."""
         seconds: float | None = None
         due = await self._store.next_due()
-        if due is not None:
+        if due is not None and any(self._lanes.free()):  # else a lane that frees wakes us
             seconds = max(0.0, (due - self._clock.now()) / 1000)
         if self._lanes.open:
             seconds = min(_LANE_SECONDS, seconds) if seconds is not None else _LANE_SECONDS

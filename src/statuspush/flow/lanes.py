@@ -1,4 +1,4 @@
-"""Lanes: how many sends may be open at once, so that slow endpoints never use up the room of others.
+"""Lanes: how many sends may be open at once, so that slow endpoints never take others' room.
 
 A send begins in the good lane if its endpoint's last attempt was acknowledged in time, else in
 the suspect lane. One that turns out slow is moved over while it runs: the good lane is only

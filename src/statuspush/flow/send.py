@@ -64,7 +64,7 @@ class Send:
         self._kind = kind
 
     async def send(self, claim: ClaimedPush) -> Recording:
-        """Send a claimed push once; return what is to be recorded. Never raises for the endpoint."""
+        """Send a claimed push once; return what is to be recorded, whatever the endpoint does."""
         started_at = self._clock.now()
         began = time.perf_counter()
         request = self.request(

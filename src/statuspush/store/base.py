@@ -38,6 +38,7 @@ class UnknownAccount(InputError):
 
     def __init__(self, account: str) -> None:
         super().__init__(f"there is no account {account!r}")
+        self.message_zh = f"没有名为 {account!r} 的账户"
         self.account = account
 
 
@@ -46,11 +47,16 @@ class UnknownPush(InputError):
 
     def __init__(self, push: str) -> None:
         super().__init__(f"there is no push {push!r}")
+        self.message_zh = f"没有编号为 {push!r} 的推送"
         self.push = push
 
 
 class Conflict(InputError):
     """The call makes sense, but not in the present state; the text says why."""
+
+    def __init__(self, message: str, message_zh: str) -> None:
+        super().__init__(message)
+        self.message_zh = message_zh
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,7 @@ class PushSettings:
     secret: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
     learned_max_bytes: int | None = None
-    """Largest body tried after an answer of 413; forgotten when a setting of size or URL changes."""
+    """Largest body tried after an answer of 413; forgotten when the URL or a size is changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +140,7 @@ class ClaimedPush:
     settings: PushSettings
     """As of the claim; a changed setting holds from the next claim on."""
     fragments: bytes
-    """The reports in order, as :func:`statuspush.core.wire.fragments` wrote them, newline-joined."""
+    """The reports in order, in their stored form (core.wire), newline-joined."""
     reports: int
     attempt: int
     """Number of this attempt in the push's history, from 1."""
@@ -340,9 +346,9 @@ class Store(Protocol):
         """Claim what may be sent now: due pushes, and new ones cut from waiting reports.
 
         At most ``limit`` pushes of endpoints in good standing and ``suspect_limit`` of suspect
-        ones; accounts take turns, one push a turn, longest waiting first. Per account never more than
-        ``max_in_flight`` claims, one while its endpoint is failing; while a retry waits for its
-        time nothing new is cut (contract section 4). A new push takes the oldest waiting
+        ones; accounts take turns, one push a turn, longest waiting first. Per account never more
+        than ``max_in_flight`` claims, one while its endpoint is failing; while a retry waits for
+        its time nothing new is cut (contract section 4). A new push takes the oldest waiting
         reports in order, as many as ``max_reports`` and the byte caps allow. Claims last
         ``lease_ms`` and carry a fencing token.
         """
@@ -430,9 +436,10 @@ class Store(Protocol):
     # housekeeping
 
     async def sweep(self, now: Milliseconds, *, keep_from: Milliseconds) -> Swept:
-        """Do one bounded step: expired claims, index upkeep, removal of what is older than ``keep_from``.
+        """Do one bounded step: expired claims, index upkeep, retention.
 
-        Reports older than that which still wait are expired: counted, logged, removed.
+        Retention removes what is older than ``keep_from``; reports among it that still wait are
+        expired: counted, and told in the answer.
         """
         ...
 

@@ -11,13 +11,14 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: no i, l, o, u
 _VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}
 _LETTERS = 13
 _COUNTER_BITS = 20
+_LAST_MOMENT = (1 << 43) - 1
 EPOCH: Milliseconds = 1_577_836_800_000
 """2020-01-01T00:00:00Z, the first moment an id can express."""
 
 
 def first_id_at(moment: Milliseconds) -> int:
     """The lowest id of a push created at or after ``moment``."""
-    return max(0, moment - EPOCH) << _COUNTER_BITS
+    return min(max(0, moment - EPOCH), _LAST_MOMENT) << _COUNTER_BITS
 
 
 def next_id(last: int, now: Milliseconds) -> int:

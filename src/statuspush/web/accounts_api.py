@@ -7,12 +7,12 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from statuspush.core.ack import hint
 from statuspush.web import problems, push_settings
 from statuspush.web.dependencies import InWeb
 from statuspush.web.document import WITH_BODY, answers, json_body, query
 from statuspush.web.fields import MAX_NAME, flag, label, read_fields
 from statuspush.web.language import Words
+from statuspush.web.present import account_view, settings_view, verdict_view
 from statuspush.web.problems import Problem
 from statuspush.web.requests import AccountInPath, InLanguage, read_object, read_query
 from statuspush.web.views import (
@@ -21,9 +21,6 @@ from statuspush.web.views import (
     CreatedAccountView,
     PushSettingsView,
     VerdictView,
-    account_view,
-    answer_text,
-    settings_view,
 )
 
 router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
@@ -169,16 +166,4 @@ async def test_push(account: AccountInPath, web: InWeb, language: InLanguage) ->
         verdict = await web.deps.test_push(tested)
     finally:
         web.tested.discard(account)
-    return VerdictView(
-        acknowledged=verdict.acknowledged,
-        outcome=verdict.outcome,
-        http_status=verdict.http_status,
-        answer=answer_text(verdict.answer),
-        hint=hint(
-            verdict.outcome, verdict.http_status, verdict.answer, verdict.detail, lang=language
-        ),
-        detail=verdict.detail,
-        duration_ms=verdict.duration_ms,
-        reports=verdict.reports,
-        body_bytes=verdict.body_bytes,
-    )
+    return verdict_view(verdict, language)

@@ -21,6 +21,7 @@ from statuspush.web.fields import (
     word,
 )
 from statuspush.web.language import Words
+from statuspush.web.present import push_view, summary_view
 from statuspush.web.problems import invalid
 from statuspush.web.requests import (
     AccountInPath,
@@ -33,8 +34,6 @@ from statuspush.web.views import (
     PushesView,
     PushView,
     RedrivenView,
-    push_view,
-    summary_view,
 )
 
 router = APIRouter(prefix="/v1", tags=["pushes"])

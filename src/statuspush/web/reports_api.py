@@ -29,9 +29,10 @@ from statuspush.web.fields import (
     wrong_value,
 )
 from statuspush.web.language import Words
+from statuspush.web.present import history_view
 from statuspush.web.problems import Mistake, invalid
 from statuspush.web.requests import InLanguage, read_query
-from statuspush.web.views import HistoriesView, View, history_view
+from statuspush.web.views import HistoriesView, View
 
 router = APIRouter(prefix="/v1/reports", tags=["reports"])
 

@@ -28,6 +28,7 @@ MAX_KEPT_MISTAKES: Final = 1000
 
 T = TypeVar("T")
 
+_FIRST_PAUSE: Final = 0.25
 _LONGEST_PAUSE: Final = 15.0
 _AGAIN: Final = frozenset({408, 429, 500, 502, 503, 504})
 """Answers after which the same request may succeed."""
@@ -276,7 +277,7 @@ class _Lane:
     async def _post(self, body: bytes) -> httpx.Response:
         """Send a batch until it is answered by yes or no, or patience ends."""
         began = monotonic()
-        pause = 0.25
+        pause = _FIRST_PAUSE
         while True:
             try:
                 response = await self._client.post(

@@ -26,7 +26,7 @@ class Checkpoints:
         self._writer = writer
         # Held open to the end: closing any descriptor of the file would drop SQLite's locks.
         self._index = os.open(f"{database}-shm", os.O_RDONLY | os.O_CLOEXEC)
-        self._frame_bytes = writer.execute("PRAGMA page_size").fetchone()[0] + 24
+        self._frame_bytes: int = writer.execute("PRAGMA page_size").fetchone()[0] + 24
         self._connection = connect(database)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._running: Future[None] | None = None
@@ -47,8 +47,8 @@ class Checkpoints:
 
         The number of its last frame stands in the index's header: sqlite.org/walformat.html.
         """
-        (last_frame,) = struct.unpack("=I", os.pread(self._index, 4, 16))
-        return int(last_frame) * self._frame_bytes
+        last_frame: int = struct.unpack("=I", os.pread(self._index, 4, 16))[0]
+        return last_frame * self._frame_bytes
 
     def _bulk(self) -> None:
         try:

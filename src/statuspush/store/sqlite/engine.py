@@ -248,7 +248,10 @@ class SqliteStore:
             state = self._state(account)
             if not force and (state.under_way or state.backlog):
                 waiting = state.backlog + sum(push.count for push in state.under_way.values())
-                raise Conflict(f"{waiting} reports of {account} wait; force deletes them too")
+                raise Conflict(
+                    f"{waiting} reports of {account} wait; force deletes them too",
+                    f"账户 {account} 还有 {waiting} 条报告等待推送；加 force 可一并删除",
+                )
             del self._by_name[account], self._by_id[state.id]
             self._dirty.discard(state)
             self._pushes.forget(state)

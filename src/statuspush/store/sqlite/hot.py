@@ -126,7 +126,7 @@ class AccountState:
 
 
 class Turns:
-    """Whose turn it is: accounts that can send now, in two queues, and those that wait for a time."""
+    """Whose turn it is: accounts that can send now, in two queues, and those that must wait."""
 
     def __init__(self) -> None:
         self._good: deque[AccountState] = deque()

@@ -70,8 +70,10 @@ class Redrive:
         wanted = (row[1], row[1] + row[2])
         for active in state.under_way.values():
             if active.first_seq < wanted[1] and wanted[0] < active.end_seq:
+                other = push_id.show(active.id)
                 raise Conflict(
-                    f"reports of {shown} are under way already, in push {push_id.show(active.id)}"
+                    f"reports of {shown} are under way already, in push {other}",
+                    f"{shown} 中的报告已在推送 {other} 中进行",
                 )
         return self._make(state, [wanted], number, now)
 
@@ -127,9 +129,14 @@ class Redrive:
     @staticmethod
     def _check_interface(state: AccountState) -> None:
         if state.settings.mode is Mode.OFF:
-            raise Conflict(f"the push interface of {state.account} is off; switch it on first")
+            raise Conflict(
+                f"the push interface of {state.account} is off; switch it on first",
+                f"账户 {state.account} 的推送接口已关闭，请先开启",
+            )
         if state.settings.url is None:
-            raise Conflict(f"{state.account} has no URL to push to")
+            raise Conflict(
+                f"{state.account} has no URL to push to", f"账户 {state.account} 没有设置推送 URL"
+            )
 
     def _make(
         self,

@@ -139,5 +139,5 @@ class SidFilter:
         rows = np.zeros((ROWS, before + more), np.uint8)
         rows[:, :before] = self._rows
         self._rows = rows
-        self._flat = memoryview(rows.reshape(-1))
+        self._flat = rows.data.cast("B")
         self._free = [*range((before + more) * 8 - 1, before * 8 - 1, -1), *self._free]

@@ -11,7 +11,7 @@ RUN_REPORTS = 65_536
 
 
 def fingerprint(text: str) -> int:
-    """64 bits that stand for a sid, mobile or uid in filters and indexes; a hit is always checked."""
+    """64 bits that stand for a sid, mobile or uid in filters and indexes; hits are checked."""
     return xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass"))
 
 

@@ -1,0 +1,202 @@
+"""From the store's values to the shapes of answers, in the language of the client."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from statuspush.clock import Milliseconds
+from statuspush.core.ack import hint
+from statuspush.core.outcome import Outcome
+from statuspush.flow.send import TestVerdict
+from statuspush.store.base import (
+    Account,
+    Attempt,
+    Health,
+    PushDetail,
+    PushSettings,
+    PushSummary,
+    ReportHistory,
+    StateCounts,
+)
+from statuspush.web.fields import rfc3339
+from statuspush.web.language import Language
+from statuspush.web.views import (
+    MASK,
+    AccountView,
+    AttemptView,
+    Counts,
+    HealthView,
+    HistoryPushView,
+    HistoryView,
+    PushCounts,
+    PushSettingsView,
+    PushView,
+    ReportCounts,
+    ReportView,
+    SummaryView,
+    VerdictView,
+)
+
+_read_lines: Final = msgspec.json.Decoder(dict[str, Any]).decode_lines
+
+
+def settings_view(settings: PushSettings) -> PushSettingsView:
+    """Settings without what is secret in them."""
+    limits = [limit for limit in (settings.max_bytes, settings.learned_max_bytes) if limit]
+    return PushSettingsView(
+        mode=settings.mode,
+        url=settings.url,
+        wire=settings.wire,
+        max_reports=settings.max_reports,
+        max_bytes=settings.max_bytes,
+        learned_max_bytes=settings.learned_max_bytes,
+        effective_max_bytes=min(limits, default=None),
+        max_in_flight=settings.max_in_flight,
+        connect_seconds=settings.connect_seconds,
+        timeout_seconds=settings.timeout_seconds,
+        secret="set" if settings.secret else None,
+        headers={name: MASK for name, _ in settings.headers},
+    )
+
+
+def account_view(account: Account, now: Milliseconds, language: Language) -> AccountView:
+    """An account as of ``now``."""
+    oldest = account.oldest_waiting_at
+    return AccountView(
+        account=account.account,
+        name=account.name,
+        created_at=rfc3339(account.created_at),
+        push=settings_view(account.push),
+        counts=Counts(
+            pushes=PushCounts(**_push_counts(account.pushes)),
+            reports=ReportCounts(**_push_counts(account.reports), expired=account.reports.expired),
+        ),
+        accepted_reports=account.accepted_reports,
+        waiting_reports=account.waiting_reports,
+        oldest_waiting_age_seconds=None if oldest is None else max(0, now - oldest) / 1000,
+        health=_health_view(account.health, language),
+    )
+
+
+def _push_counts(counts: StateCounts) -> dict[str, int]:
+    return {name: getattr(counts, name) for name in PushCounts.model_fields}
+
+
+def _health_view(health: Health, language: Language) -> HealthView:
+    if health.consecutive_failures:
+        state = "failing"
+    else:
+        state = "unknown" if health.last_outcome is None else "ok"
+    failure = health.last_outcome if health.last_outcome is not Outcome.ACKNOWLEDGED else None
+    return HealthView(
+        state=state,
+        consecutive_failures=health.consecutive_failures,
+        last_outcome=health.last_outcome,
+        hint=hint(failure, None, b"", lang=language) if failure else None,
+        last_attempt_at=_time(health.last_attempt_at),
+        last_delivered_at=_time(health.last_delivered_at),
+        retry_due_at=_time(health.retry_due_at),
+    )
+
+
+def summary_view(push: PushSummary) -> SummaryView:
+    """A push as listed."""
+    return SummaryView(
+        **_push_members(push),
+        account=push.account,
+        reports=push.reports,
+        attempts=push.attempts,
+    )
+
+
+def _push_members(push: PushSummary) -> dict[str, Any]:
+    return {
+        "id": push.id,
+        "state": push.state,
+        "created_at": rfc3339(push.created_at),
+        "due_at": _time(push.due_at),
+        "delivered_at": _time(push.delivered_at),
+        "redrive_of": push.redrive_of,
+    }
+
+
+def push_view(detail: PushDetail, language: Language) -> PushView:
+    """A push with everything known of it."""
+    return PushView(
+        **_push_members(detail.push),
+        account=detail.push.account,
+        reports=_reports_view(detail.fragments),
+        attempts=_attempts_view(detail.attempts, language),
+    )
+
+
+def history_view(history: ReportHistory, language: Language) -> HistoryView:
+    """A report with every push it was part of."""
+    (report,) = _reports_view(history.fragment)
+    return HistoryView(
+        account=history.account,
+        report=report,
+        accepted_at=rfc3339(history.accepted_at),
+        state=history.state,
+        pushes=[
+            HistoryPushView(
+                **_push_members(detail.push), attempts=_attempts_view(detail.attempts, language)
+            )
+            for detail in history.pushes
+        ],
+    )
+
+
+def _reports_view(fragments: bytes) -> list[ReportView]:
+    """Stored reports, newline-joined, as objects."""
+    return [ReportView(**report) for report in _read_lines(fragments)]
+
+
+def _attempts_view(attempts: Sequence[Attempt], language: Language) -> list[AttemptView]:
+    return [
+        AttemptView(
+            number=attempt.number,
+            started_at=rfc3339(attempt.started_at),
+            duration_ms=attempt.duration_ms,
+            outcome=attempt.outcome,
+            http_status=attempt.http_status,
+            answer=_answer_text(attempt.answer),
+            hint=hint(
+                attempt.outcome,
+                attempt.http_status,
+                attempt.answer,
+                attempt.detail,
+                lang=language,
+            ),
+            detail=attempt.detail,
+            reports=attempt.reports,
+        )
+        for attempt in attempts
+    ]
+
+
+def verdict_view(verdict: TestVerdict, language: Language) -> VerdictView:
+    """What came of a test push."""
+    return VerdictView(
+        acknowledged=verdict.acknowledged,
+        outcome=verdict.outcome,
+        http_status=verdict.http_status,
+        answer=_answer_text(verdict.answer),
+        hint=hint(
+            verdict.outcome, verdict.http_status, verdict.answer, verdict.detail, lang=language
+        ),
+        detail=verdict.detail,
+        duration_ms=verdict.duration_ms,
+        reports=verdict.reports,
+        body_bytes=verdict.body_bytes,
+    )
+
+
+def _answer_text(answer: bytes) -> str:
+    """What an endpoint answered, for reading; bytes that are not UTF-8 become U+FFFD."""
+    return answer.decode("utf-8", "replace")
+
+
+def _time(time: Milliseconds | None) -> str | None:
+    return None if time is None else rfc3339(time)

@@ -1,0 +1,348 @@
+"""The real steps over the real engine, a clock turned by hand, and customers that are a script."""
+
+import asyncio
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from statuspush.core.contract import Mode
+from statuspush.core.decode import decode
+from statuspush.core.outcome import Answered, Cause, Unanswered
+from statuspush.flow.accept import Accept
+from statuspush.flow.cut import Cut
+from statuspush.flow.lanes import Lanes
+from statuspush.flow.open_sends import OpenSends
+from statuspush.flow.record import Record
+from statuspush.flow.send import Send
+from statuspush.flow.sweep import Sweep
+from statuspush.store.base import PushSettings
+from statuspush.store.sqlite import SqliteStore
+from statuspush.telemetry import Telemetry
+from statuspush.transport import PostRequest
+
+START = 1_767_323_045_678
+"""2026-01-02T03:04:05.678Z"""
+INTERVAL = 300
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+
+@dataclass(frozen=True)
+class _Takes:
+    seconds: float
+    result: object
+
+
+class ManualClock:
+    """Stands still until it is turned."""
+
+    def __init__(self):
+        self.time = START
+
+    def now(self):
+        return self.time
+
+    def turn(self, seconds):
+        self.time += round(seconds * 1000)
+
+
+@dataclass(frozen=True)
+class Posted:
+    """What an endpoint received."""
+
+    request: PostRequest
+    at: int
+
+    @property
+    def headers(self):
+        return dict(self.request.headers)
+
+    @property
+    def push(self):
+        return self.headers["webhook-id"]
+
+    @property
+    def attempt(self):
+        return int(self.headers["X-Push-Attempt"])
+
+    @property
+    def reports(self):
+        return decode(self.request.body)
+
+    @property
+    def sids(self):
+        return [report["sid"] for report in self.reports]
+
+
+class Customers:
+    """All endpoints: a transport that answers from a script per URL (ACK without one).
+
+    An entry of a script is a result, an exception to be raised, HANG, or a function of the request
+    that gives one of these.
+    """
+
+    ACK = Answered(200, b"SUCCESS")
+    WRONG = Answered(200, b"OK")
+    TOO_LARGE = Answered(413, b"")
+    SILENCE = Unanswered(Cause.TIMEOUT)
+    HANG = object()
+    """The endpoint takes the push and says nothing until it is released."""
+
+    @staticmethod
+    def late(seconds, result):
+        """This result, after so many seconds."""
+        return _Takes(seconds, result)
+
+    def __init__(self, clock):
+        self.posts: list[Posted] = []
+        self.hanging: dict[str, list[asyncio.Future]] = defaultdict(list)
+        self._clock = clock
+        self._scripts: dict[str, list[object]] = {}
+
+    def answer(self, who, *results):
+        """What the endpoint answers, one result a push; the last one is repeated."""
+        self._scripts[url_of(who)] = list(results)
+
+    def release(self, who, result=Answered(200, b"SUCCESS")):
+        """Answer everything that hangs at an endpoint."""
+        for answer in self.hanging.pop(url_of(who), []):
+            if not answer.done():
+                answer.set_result(result)
+
+    def to(self, who):
+        """What an endpoint received, in order."""
+        return [post for post in self.posts if post.request.url == url_of(who)]
+
+    def sids(self, who):
+        """The sids of each push an endpoint received."""
+        return [post.sids for post in self.to(who)]
+
+    @property
+    def open(self):
+        """Sends that wait for a release."""
+        return sum(not answer.done() for held in self.hanging.values() for answer in held)
+
+    async def post(self, request):
+        self.posts.append(Posted(request, self._clock.now()))
+        script = self._scripts.get(request.url, [self.ACK])
+        result = script.pop(0) if len(script) > 1 else script[0]
+        if callable(result):
+            result = result(request)
+        if result is self.HANG:
+            held = asyncio.get_running_loop().create_future()
+            self.hanging[request.url].append(held)
+            result = await held
+        if isinstance(result, _Takes):
+            self._clock.turn(result.seconds)
+            result = result.result
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+
+def url_of(who):
+    """The URL of an account's endpoint; a URL stays one."""
+    return who if "://" in who else f"https://{who}.example/voice"
+
+
+def report(account, sid, **changes):
+    """A report as submitted."""
+    return {
+        "account": account,
+        "sid": sid,
+        "uid": "order-1",
+        "user_receive_time": "2026-01-02 11:00:00",
+        "duration": 15,
+        "error_msg": None,
+        "mobile": "15205201314",
+        "report_status": "SUCCESS",
+        **changes,
+    }
+
+
+class Failing:
+    """A store whose verbs can be made to fail before they do anything."""
+
+    def __init__(self, store):
+        self._store = store
+        self.errors: dict[str, Exception] = {}
+        self.calls: dict[str, int] = defaultdict(int)
+
+    def __getattr__(self, name):
+        verb = getattr(self._store, name)
+
+        async def call(*args, **kwargs):
+            self.calls[name] += 1
+            if name in self.errors:
+                raise self.errors[name]
+            return await verb(*args, **kwargs)
+
+        return call
+
+
+@dataclass
+class House:
+    """The steps wired as the service wires them, but moved by hand."""
+
+    database: object
+    clock: ManualClock
+    customers: Customers
+    good: int = 1000
+    suspect: int = 1000
+    slow_seconds: float = 1.0
+    max_bytes: int = 1 << 20
+    losing_outcomes: bool = False
+    """While set, outcomes never reach Record, as if the process died before it."""
+    submitted: dict = field(default_factory=lambda: defaultdict(list))
+    """All sids that were accepted, per account."""
+
+    async def open(self):
+        self.telemetry = Telemetry()
+        self.engine = SqliteStore(self.database, self.telemetry)
+        self.store = Failing(self.engine)
+        await self.store.open(self.clock.now())
+        self.lanes = Lanes(good=self.good, suspect=self.suspect, slow_seconds=self.slow_seconds)
+        self.send = Send(
+            self.customers,
+            self.clock,
+            self.telemetry,
+            retry_interval_ms=INTERVAL * 1000,
+            slow_seconds=self.slow_seconds,
+        )
+        self.cut = Cut(
+            self.store,
+            self.clock,
+            self.lanes,
+            lambda claim: self.sends.start(claim),
+            lease_seconds=360,
+        )
+        self.record = Record(self.store, self.clock, self.telemetry, wake=self.cut.wake)
+        self.sends = OpenSends(
+            self.send,
+            self.lanes,
+            self.clock,
+            self.telemetry,
+            put=self._put,
+            freed=self.cut.wake,
+        )
+        self.accept = Accept(
+            self.store,
+            self.clock,
+            self.telemetry,
+            tz=SHANGHAI,
+            wake=self.cut.wake,
+            max_bytes=self.max_bytes,
+        )
+        self.sweep = Sweep(self.store, self.clock, retention_ms=7 * 86_400_000)
+        return self
+
+    def _put(self, recording):
+        if not self.losing_outcomes:
+            self.record.put(recording)
+
+    async def close(self):
+        """End as a killed process would: what is open is never recorded."""
+        self.losing_outcomes = True
+        await self.sends.finish(0)
+        await self.engine.close()
+        self.losing_outcomes = False
+
+    async def restart(self):
+        """Another process on the same database."""
+        await self.close()
+        await self.open()
+
+    # what people do
+
+    async def account(self, *names, mode=Mode.ON, **settings):
+        for name in names:
+            await self.engine.put_account(name, name, b"", self.clock.now())
+            given = {"mode": mode, "url": url_of(name), **settings}
+            await self.engine.set_push(name, PushSettings(**given), self.clock.now())
+
+    async def change(self, name, **settings):
+        """Change settings of an account, keeping the others."""
+        account = await self.engine.get_account(name)
+        kept = {f: getattr(account.push, f) for f in PushSettings.__slots__}
+        await self.engine.set_push(name, PushSettings(**{**kept, **settings}), self.clock.now())
+
+    async def submit(self, name, count=1, **changes):
+        """Submit so many new reports of an account; return their sids."""
+        first = len(self.submitted[name])
+        sids = [f"{name}-{number}" for number in range(first, first + count)]
+        body = json.dumps([report(name, sid, **changes) for sid in sids]).encode()
+        appended = await self.accept.accept(body, ndjson=False)
+        assert appended.accepted == count
+        self.submitted[name].extend(sids)
+        return sids
+
+    # time goes on
+
+    async def step(self):
+        """One round of cutting, sending and recording; True if there was anything to do."""
+        began = await self.cut.run_once()
+        await self.sent()
+        recorded = await self.record.run_once()
+        return bool(began or recorded)
+
+    async def sent(self):
+        """Wait until every open send has ended or hangs."""
+        while self.lanes.open > self.customers.open:
+            await asyncio.sleep(0)
+
+    async def settle(self):
+        """Go on until nothing is left to do at this moment."""
+        while await self.step():
+            pass
+
+    async def after(self, seconds):
+        """Turn the clock, then settle."""
+        self.clock.turn(seconds)
+        await self.settle()
+
+    # what is known afterwards
+
+    async def state(self, name):
+        return await self.engine.get_account(name)
+
+    async def push(self, shown):
+        return await self.engine.get_push(shown)
+
+    async def pushes(self, name):
+        """The account's pushes, oldest first."""
+        page = await self.engine.list_pushes(name, state=None, cursor=None, limit=10_000)
+        return list(reversed(page.items))
+
+
+@pytest.fixture
+def clock():
+    return ManualClock()
+
+
+@pytest.fixture
+def customers(clock):
+    return Customers(clock)
+
+
+@pytest.fixture
+async def houses(tmp_path, clock, customers):
+    """Build houses with other numbers than the usual ones."""
+    built = []
+
+    async def build(**numbers):
+        house = House(tmp_path / f"{len(built)}.db", clock, customers, **numbers)
+        built.append(await house.open())
+        return house
+
+    yield build
+    for house in built:
+        for name in list(customers.hanging):
+            customers.release(name)
+        await house.close()
+
+
+@pytest.fixture
+async def house(houses):
+    return await houses()
+
