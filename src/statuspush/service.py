@@ -36,6 +36,9 @@ _log = structlog.get_logger("service")
 _LEASE_SECONDS = 360.0
 """Longer than the longest timeout an account can have (300 s) and the time to record."""
 _WATCH_SECONDS = 1.0
+_MOST_IDLE = 1024
+_OWN_FILES = 32
+"""Files that are open before the first connection: the database, the listener, the loop's own."""
 _SKEW_WARNING_MS = 2000
 _TOKEN = "operator_token"  # noqa: S105 (the name it is stored under)
 
@@ -48,14 +51,18 @@ class Service:
         self.telemetry = Telemetry()
         self.clock = SteadyClock()
         self.store: Store = SqliteStore(settings.database_path, self.telemetry)
+        share = _share_of_files()
+        if share < max(settings.max_sends, settings.max_suspect_sends):
+            _log.warning("the limit of open files allows fewer sends at once", at_most=share)
         self._transport = Transport(
             guard=AddressGuard(settings.allow_targets),
             proxy=settings.proxy,
             ca_file=str(settings.ca_file) if settings.ca_file else None,
+            max_idle_connections=min(_MOST_IDLE, share),
         )
         self._lanes = Lanes(
-            good=settings.max_sends,
-            suspect=settings.max_suspect_sends,
+            good=min(settings.max_sends, share),
+            suspect=min(settings.max_suspect_sends, share),
             slow_seconds=settings.slow_send_seconds,
         )
         self.send = Send(
@@ -90,7 +97,10 @@ class Service:
             max_bytes=settings.max_intake_bytes,
         )
         self.sweep = Sweep(
-            self.store, self.clock, retention_ms=round(settings.retention_days * 86_400_000)
+            self.store,
+            self.clock,
+            retention_ms=round(settings.retention_days * 86_400_000),
+            held=lambda: self.record.failing,
         )
         self._token_hash = b""
         self._draining = False
@@ -289,6 +299,16 @@ def _raise_file_limit() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _share_of_files() -> int:
+    """Descriptors for each of: good sends, suspect ones, idle connections. As many are left for
+    submitters, so that a low limit makes pushing slower and shuts nobody out.
+    """
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if limit == resource.RLIM_INFINITY:
+        limit = 1 << 20
+    return max(4, (limit - _OWN_FILES) // 4)
 
 
 def run(

@@ -7,8 +7,10 @@ much as threads run as processes of their own: ``python -m tests.acceptance.cust
 
 import asyncio
 import contextlib
+import ctypes
 import gzip
 import json
+import os
 import re
 import socket
 import ssl
@@ -19,10 +21,10 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import uvloop
 
@@ -158,6 +160,7 @@ class Endpoint:
     temper: Temper
     tls: ssl.SSLContext | None = None
     host: str = "127.0.0.1"
+    port: int = 0
     arrivals: list[Arrival] = field(default_factory=list)
     connections: int = 0
     """Connections accepted, also those on which no request came."""
@@ -169,8 +172,8 @@ class Endpoint:
     def __enter__(self) -> "Endpoint":
         self._lock = threading.Condition()
         self._open: set[socket.socket] = set()
-        self._listener = socket.create_server((self.host, 0), backlog=1024)
-        self.port: int = self._listener.getsockname()[1]
+        self._listener = self.listen()
+        self.port = self._listener.getsockname()[1]
         self._accepting = threading.Thread(target=self._accept, daemon=True)
         self._accepting.start()
         return self
@@ -186,6 +189,10 @@ class Endpoint:
         for sock in still:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
+
+    def listen(self) -> socket.socket:
+        """The listening socket."""
+        return socket.create_server((self.host, self.port), backlog=1024)
 
     @property
     def url(self) -> str:
@@ -351,8 +358,7 @@ def resetting_after(peer: Conversation) -> None:
     """Answers as one that keeps the connection; the next push on it meets RST."""
     peer.request()
     peer.send(answer())
-    peer.head()
-    peer.endpoint.note(Arrival(time.time(), peer.number, b"POST /reset HTTP/1.1\r\n\r\n", b""))
+    peer.endpoint.note(Arrival(time.time(), peer.number, peer.head(), b""))
     peer.reset()
 
 
@@ -360,9 +366,11 @@ def resetting_after(peer: Conversation) -> None:
 
 
 @contextlib.contextmanager
-def running(directory: Path, **settings: str) -> Iterator[Service]:
+def running(
+    directory: Path, prefix: Sequence[str] = (), **settings: str
+) -> Iterator[Service]:
     """A service for all tests of a module; failed pushes are sent again after 0.3 s."""
-    service = Service(directory, {"retry_interval_seconds": "0.3", **settings})
+    service = Service(directory, {"retry_interval_seconds": "0.3", **settings}, prefix)
     try:
         yield service.start()
     finally:
@@ -451,6 +459,47 @@ def metric(service: Service, name: str) -> float:
         if line.startswith(f"{name} "):
             return float(line.rpartition(" ")[2])
     raise AssertionError(f"no metric {name}")
+
+
+# -- networks of their own --
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_NETWORK = 0x40000000  # CLONE_NEWNET
+
+
+def command(*words: str) -> None:
+    """Run a command that must succeed."""
+    done = subprocess.run(words, capture_output=True, text=True, timeout=20, check=False)
+    if done.returncode:
+        raise OSError(f"{' '.join(words)}: {done.stderr.strip()}")
+
+
+@contextlib.contextmanager
+def network(name: str) -> Iterator[str]:
+    """A network namespace with loopback up, removed at the end; raises :class:`OSError`."""
+    name = f"{name}-{os.getpid()}"
+    command("ip", "netns", "add", name)
+    try:
+        command("ip", "-n", name, "link", "set", "lo", "up")
+        yield name
+    finally:
+        command("ip", "netns", "del", name)
+
+
+@contextlib.contextmanager
+def inside(name: str) -> Iterator[None]:
+    """Enter a namespace with this thread: its sockets, threads and processes to come are there."""
+    with open("/proc/thread-self/ns/net") as before, open(f"/run/netns/{name}") as there:
+        _enter(there)
+        try:
+            yield
+        finally:
+            _enter(before)
+
+
+def _enter(namespace: IO[str]) -> None:
+    if _libc.setns(namespace.fileno(), _NETWORK):
+        raise OSError(ctypes.get_errno(), "setns")
 
 
 # -- customers as processes of their own --

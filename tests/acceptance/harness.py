@@ -307,6 +307,9 @@ class Submitters:
     answered: dict[str, float] = field(default_factory=dict)
     """When each sid was acknowledged (monotonic)."""
     mistakes: list[str] = field(default_factory=list)
+    mark: Callable[[], int] = lambda: 0
+    """Asked after each 202; ``marks`` holds what it said, by sid."""
+    marks: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._stop = threading.Event()
@@ -349,7 +352,7 @@ class Submitters:
             except (OSError, http.client.HTTPException):
                 status, answer = 0, b""
             if status == 202:
-                now = time.monotonic()
+                now, mark = time.monotonic(), self.mark()
                 said = json.loads(answer)
                 if said["accepted"] + said["duplicates"] != len(made):
                     self.mistakes.append(f"{said} for {len(made)} reports")
@@ -357,6 +360,7 @@ class Submitters:
                     for item in made:
                         self.accepted[item["sid"]] = item["account"]
                         self.answered[item["sid"]] = now
+                        self.marks[item["sid"]] = mark
                         journal.write(f"{now:.3f} {item['account']} {item['sid']}\n")
                 return
             with self._lock:
@@ -463,14 +467,19 @@ class Reconciliation:
     """Reports that the customer acknowledged."""
     lost: frozenset[str]
     """Accepted, never acknowledged by the customer, and not kept by the service either."""
-    repeated_pushes: int
-    """Sends of pushes that the customer had acknowledged before."""
+    repeated: Counter[str]
+    """How often the customer received each push after it had acknowledged it."""
     repeated_reports: int
     """Reports in them."""
     strays: frozenset[str]
     """Reports the customer received in two different pushes: never, whatever happens."""
     wrong: frozenset[str]
     """Reports that arrived changed, or at another customer."""
+
+    @property
+    def repeated_pushes(self) -> int:
+        """Sends of pushes that the customer had acknowledged before."""
+        return self.repeated.total()
 
     def check(self, repeated_at_most: int | None = None) -> "Reconciliation":
         """Assert what holds after every fault."""
@@ -493,10 +502,11 @@ def reconcile(
     pushes_done: set[str] = set()
     strays: set[str] = set()
     wrong: set[str] = set()
-    repeated_pushes = repeated_reports = 0
+    repeated: Counter[str] = Counter()
+    repeated_reports = 0
     for arrival in arrivals:
         if arrival.id in pushes_done:
-            repeated_pushes += 1
+            repeated[arrival.id] += 1
             repeated_reports += len(arrival.reports)
         for received in arrival.reports:
             sid = received["sid"]
@@ -513,7 +523,7 @@ def reconcile(
         accepted=len(accepted),
         delivered=len(acknowledged),
         lost=frozenset(accepted.keys() - acknowledged - kept),
-        repeated_pushes=repeated_pushes,
+        repeated=repeated,
         repeated_reports=repeated_reports,
         strays=frozenset(strays),
         wrong=frozenset(wrong),

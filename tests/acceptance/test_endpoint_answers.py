@@ -279,3 +279,6 @@ def test_failed(service, name):
             assert tested["http_status"] == shown["http_status"]
         health = service.api("GET", f"/v1/accounts/{account}")["health"]
         assert (health["state"], health["last_outcome"]) == ("failing", outcome)
+        # Of the last answer only the outcome is kept: the hint must not claim to know more.
+        assert "None" not in health["hint"]
+        assert "empty" not in health["hint"]

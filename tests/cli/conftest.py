@@ -66,6 +66,7 @@ class Call:
     method: str
     path: str
     headers: dict
+    """By name in lower case."""
     body: bytes
 
     @property
@@ -103,7 +104,8 @@ def serve():
 
             def _handle(self):
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
-                call = Call(self.command, self.path, dict(self.headers.items()), body)
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                call = Call(self.command, self.path, headers, body)
                 server.calls.append(call)
                 given = server.answer(call)
                 if given is None:
@@ -119,7 +121,7 @@ def serve():
                 self.end_headers()
                 self.wfile.write(content)
 
-            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _handle  # noqa: N815
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _handle
 
             def log_message(self, *_):
                 pass

@@ -119,7 +119,7 @@ def test_empty_cells_of_uid_and_error_msg_are_null():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("sid,colour\n", "line 1: unknown columns 'colour'; missing columns account (or give"),
+        ("sid,colour\n", "line 1: unknown columns 'colour'; missing columns account, duration"),
         (COLUMNS + ",sid\n", "a column twice"),
         (f'{COLUMNS}\n"a"b,1\n', "line 2: not CSV"),
         (f'{COLUMNS}\na,1,,,0,,,\n"a', "line 3: not CSV"),
@@ -127,6 +127,7 @@ def test_empty_cells_of_uid_and_error_msg_are_null():
         ("[{},\n{} {}]", "line 2: between reports of an array stands a comma"),
         ("[{}]\n{}", "line 2: something follows"),
         ("[\n{},\n{\n]", "line 4: not JSON"),
+        ('[{"sid":"a\nb"}]', r"not JSON \(Invalid control"),
         ("[" * 5000, "not JSON|nested too deeply"),
         ("x" * (MAX_LINE_BYTES + 300_000), "longer than"),
         ('["' + "x" * (MAX_LINE_BYTES + 300_000), "not JSON"),
@@ -136,7 +137,7 @@ def test_empty_cells_of_uid_and_error_msg_are_null():
 )
 def test_a_file_that_breaks_off_making_sense_is_an_error(text, words):
     """With the line where it can be told."""
-    with pytest.raises(InputError, match=words.replace("(", r"\(").replace("|n", "|n")):
+    with pytest.raises(InputError, match=words):
         read(text)
 
 
@@ -152,6 +153,7 @@ def test_a_file_that_breaks_off_making_sense_is_an_error(text, words):
         ("[{}, 5]", 1, "not a JSON object"),
         ('{}\n{"sid":NaN}\n', 2, "not a JSON object"),
         (b'{}\n{"account":"\xff"}', 2, "not a JSON object"),
+        (b'{}\n{"uid":"\xff"}', 2, "not a JSON object"),
     ],
 )
 def test_a_line_that_is_no_report_is_told_by_its_number(text, number, words):
@@ -169,16 +171,16 @@ def test_values_are_passed_on_as_they_are_written():
 
 
 def test_a_large_array_is_never_whole_in_memory(reports):
-    """50 MB of JSON in a few megabytes."""
+    """10 MB of JSON in a few."""
     one = json.dumps(reports(1)[0]).encode()
 
     class Endless:
-        left = 200_000
+        left = 40_000
 
         def read(self, _):
             if self.left == 0:
                 return b""
-            first, count = self.left == 200_000, min(1000, self.left)
+            first, count = self.left == 40_000, min(1000, self.left)
             self.left -= count
             joined = b",".join([one] * count)
             return (b"[" if first else b",") + joined + (b"]" if self.left == 0 else b"")
@@ -187,8 +189,8 @@ def test_a_large_array_is_never_whole_in_memory(reports):
     count = sum(1 for _ in read_reports(Endless(), Format.AUTO, "-", None))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert count == 200_000
-    assert peak < 16 * 1024 * 1024
+    assert count == 40_000
+    assert peak < 6 * 1024 * 1024
 
 
 @given(

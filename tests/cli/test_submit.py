@@ -22,7 +22,7 @@ def submit(cli, intake):
 
     def call(*arguments, summary=True):
         flags = ["--json"] if summary else []
-        result = cli("submit", *arguments, *flags, "--url", intake.url, "--token", TOKEN)
+        result = cli("submit", *arguments, *flags, "--service", intake.url, "--token", TOKEN)
         if summary:
             result.summary = json.loads(result.stdout)
         return result
@@ -91,7 +91,7 @@ def test_stdin(process, intake, reports):
     """With --account for reports that name none."""
     given = reports(5, accounts=1)
     lines = "\n".join(json.dumps({k: r[k] for k in r if k != "account"}) for r in given)
-    flags = ["--account", "a0", "--url", intake.url, "--token", TOKEN]
+    flags = ["--account", "a0", "--service", intake.url, "--token", TOKEN]
     done = process("submit", "-", *flags, stdin=lines.encode())
     assert done.returncode == 0
     assert done.stdout.startswith(b"5 accepted, 0 duplicates, 0 refused in ")
@@ -148,7 +148,7 @@ def test_patience_ends(submit, ndjson, intake, reports):
 
 def test_no_service_at_all(cli, ndjson, reports):
     """Is the same as one that is away."""
-    flags = ["--url", "http://127.0.0.1:1", "--token", TOKEN, "--patience", "0"]
+    flags = ["--service", "http://127.0.0.1:1", "--token", TOKEN, "--patience", "0"]
     result = cli("submit", ndjson(reports(1)), *flags)
     assert result.exit_code == 1
     assert "no service answers at http://127.0.0.1:1" in result.stderr
@@ -211,7 +211,7 @@ def test_a_repeat_is_harmless(submit, intake, ndjson, reports):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["r.ndjson", "--url", "localhost"], "--url must look like"),
+        (["r.ndjson", "--service", "localhost"], "--service must look like"),
         (["nowhere.csv", "--token", TOKEN], "nowhere.csv: No such file"),
         (["r.ndjson"], "the service asks for its operator token"),
     ],
@@ -220,7 +220,7 @@ def test_a_wrong_call_is_refused(cli, ndjson, reports, arguments, words):
     """Status 2, one line."""
     ndjson(reports(1))
     result = cli(
-        "submit", *arguments, **({"STATUSPUSH_TOKEN": TOKEN} if "--url" in arguments else {})
+        "submit", *arguments, **({"STATUSPUSH_TOKEN": TOKEN} if "--service" in arguments else {})
     )
     assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)
     assert words in result.stderr
@@ -229,7 +229,7 @@ def test_a_wrong_call_is_refused(cli, ndjson, reports, arguments, words):
 def test_a_wrong_token_is_told_at_once(cli, serve, ndjson, reports):
     """Trying again would not help."""
     server = serve(lambda call: (401, {}, {"detail": "the operator token is wrong"}))
-    result = cli("submit", ndjson(reports(5)), "--url", server.url, "--token", "x")
+    result = cli("submit", ndjson(reports(5)), "--service", server.url, "--token", "x")
     assert result.exit_code == 2
     assert "the operator token is wrong: check --token" in result.stderr
 
@@ -270,7 +270,7 @@ def on_a_terminal(arguments, interrupt_when):
 
 def test_a_person_sees_a_progress_bar(intake, ndjson, reports):
     """With bytes of the file and reports a second; a pipe sees none."""
-    arguments = ["submit", ndjson(reports(500)), "--url", intake.url, "--token", TOKEN]
+    arguments = ["submit", ndjson(reports(500)), "--service", intake.url, "--token", TOKEN]
     status, shown = on_a_terminal(arguments, None)
     assert status == 0
     assert "500 reports" in shown
@@ -289,7 +289,7 @@ def test_ctrl_c_says_how_to_go_on(intake, ndjson, reports):
 
     intake.answer = slow
     file = ndjson(reports(3000, accounts=1))
-    flags = ["--batch", "100", "--jobs", "1", "--url", intake.url, "--token", TOKEN]
+    flags = ["--batch", "100", "--jobs", "1", "--service", intake.url, "--token", TOKEN]
     status, shown = on_a_terminal(["submit", file, *flags], begun)
     assert status == 130
     assert "interrupted after 200 reports; run the same command again" in shown
@@ -299,7 +299,7 @@ def test_ctrl_c_ends_the_wait_for_a_silent_pipe(intake):
     """Although a thread hangs in read()."""
     reading, writing = os.pipe()
     process = subprocess.Popen(
-        [sys.executable, "-m", "statuspush", "submit", "-", "--url", intake.url, "--token", TOKEN],
+        [sys.executable, "-m", "statuspush", "submit", "-", "--service", intake.url, "--token", TOKEN],
         stdin=reading,
         stderr=subprocess.PIPE,
     )

@@ -28,6 +28,7 @@ START = 1_767_323_045_678
 INTERVAL = 300
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
+
 @dataclass(frozen=True)
 class _Takes:
     seconds: float
@@ -96,6 +97,8 @@ class Customers:
 
     def __init__(self, clock):
         self.posts: list[Posted] = []
+        self.acknowledged: set[str] = set()
+        """Sids of every push that was answered with ACK."""
         self.hanging: dict[str, list[asyncio.Future]] = defaultdict(list)
         self._clock = clock
         self._scripts: dict[str, list[object]] = {}
@@ -104,7 +107,7 @@ class Customers:
         """What the endpoint answers, one result a push; the last one is repeated."""
         self._scripts[url_of(who)] = list(results)
 
-    def release(self, who, result=Answered(200, b"SUCCESS")):
+    def release(self, who, result=ACK):
         """Answer everything that hangs at an endpoint."""
         for answer in self.hanging.pop(url_of(who), []):
             if not answer.done():
@@ -124,20 +127,23 @@ class Customers:
         return sum(not answer.done() for held in self.hanging.values() for answer in held)
 
     async def post(self, request):
-        self.posts.append(Posted(request, self._clock.now()))
+        posted = Posted(request, self._clock.now())
+        self.posts.append(posted)
         script = self._scripts.get(request.url, [self.ACK])
         result = script.pop(0) if len(script) > 1 else script[0]
         if callable(result):
             result = result(request)
+        if isinstance(result, _Takes):
+            self._clock.turn(result.seconds)
+            result = result.result
         if result is self.HANG:
             held = asyncio.get_running_loop().create_future()
             self.hanging[request.url].append(held)
             result = await held
-        if isinstance(result, _Takes):
-            self._clock.turn(result.seconds)
-            result = result.result
         if isinstance(result, BaseException):
             raise result
+        if result == self.ACK:
+            self.acknowledged.update(posted.sids)
         return result
 
 
@@ -191,7 +197,7 @@ class House:
     good: int = 1000
     suspect: int = 1000
     slow_seconds: float = 1.0
-    max_bytes: int = 1 << 20
+    max_bytes: int = 1 << 24
     losing_outcomes: bool = False
     """While set, outcomes never reach Record, as if the process died before it."""
     submitted: dict = field(default_factory=lambda: defaultdict(list))
@@ -214,7 +220,7 @@ class House:
             self.store,
             self.clock,
             self.lanes,
-            lambda claim: self.sends.start(claim),
+            lambda claim: self.sends.start(claim),  # noqa: PLW0108 (made a few lines below)
             lease_seconds=360,
         )
         self.record = Record(self.store, self.clock, self.telemetry, wake=self.cut.wake)
@@ -234,7 +240,12 @@ class House:
             wake=self.cut.wake,
             max_bytes=self.max_bytes,
         )
-        self.sweep = Sweep(self.store, self.clock, retention_ms=7 * 86_400_000)
+        self.sweep = Sweep(
+            self.store,
+            self.clock,
+            retention_ms=7 * 86_400_000,
+            held=lambda: self.record.failing,
+        )
         return self
 
     def _put(self, recording):
@@ -256,10 +267,16 @@ class House:
     # what people do
 
     async def account(self, *names, mode=Mode.ON, **settings):
-        for name in names:
-            await self.engine.put_account(name, name, b"", self.clock.now())
-            given = {"mode": mode, "url": url_of(name), **settings}
-            await self.engine.set_push(name, PushSettings(**given), self.clock.now())
+        now = self.clock.now()
+        await asyncio.gather(*(self.engine.put_account(n, n, b"", now) for n in names))
+        await asyncio.gather(
+            *(
+                self.engine.set_push(
+                    name, PushSettings(**{"mode": mode, "url": url_of(name), **settings}), now
+                )
+                for name in names
+            )
+        )
 
     async def change(self, name, **settings):
         """Change settings of an account, keeping the others."""
@@ -276,6 +293,10 @@ class House:
         assert appended.accepted == count
         self.submitted[name].extend(sids)
         return sids
+
+    async def submit_each(self, *names):
+        """Submit one new report of each account."""
+        await asyncio.gather(*(self.submit(name) for name in names))
 
     # time goes on
 
@@ -346,3 +367,14 @@ async def houses(tmp_path, clock, customers):
 async def house(houses):
     return await houses()
 
+
+@pytest.fixture
+def world():
+    """Make a house that is not open yet, with its customers; for tests that play many games."""
+
+    def make(folder):
+        clock = ManualClock()
+        customers = Customers(clock)
+        return House(folder / "house.db", clock, customers), customers
+
+    return make

@@ -35,7 +35,7 @@ app = typer.Typer(
     help="Make accounts and set up where their reports are pushed (talks to a running service).",
     epilog=examples(
         "statuspush account create acme --name 'Acme Ltd.'",
-        "statuspush account push acme --endpoint https://acme.example/status --mode on",
+        "statuspush account push acme --url https://acme.example/status --mode on",
         "statuspush account test acme       [dim]two sample reports, and the verdict[/dim]",
         "statuspush account list",
     ),
@@ -148,7 +148,7 @@ def push(
     ] = None,
     endpoint: Annotated[
         str | None,
-        typer.Option("--endpoint", metavar="URL", help="The customer's URL."),
+        typer.Option("--url", metavar="URL", help="The customer's URL."),
     ] = None,
     wire: Annotated[
         Wire | None, typer.Option(help="How the JSON is encoded; robust suits every receiver.")
@@ -286,7 +286,7 @@ add_command(
     app,
     "push",
     examples(
-        "statuspush account push acme --endpoint https://acme.example/status --mode on",
+        "statuspush account push acme --url https://acme.example/status --mode on",
         "statuspush account push acme --secret new     [dim]sign pushes from now on[/dim]",
         "statuspush account push acme --header 'X-Team: voice' --timeout-seconds 10",
         "statuspush account push acme --max-bytes none --header none   [dim]remove them[/dim]",

@@ -46,7 +46,7 @@ app = typer.Typer(
         "statuspush demo                      [dim]see it work, in this terminal[/dim]",
         "statuspush serve                     [dim]start the service[/dim]",
         "statuspush account create acme       [dim]make an account[/dim]",
-        "statuspush account push acme --endpoint https://acme.example/status --mode on",
+        "statuspush account push acme --url https://acme.example/status --mode on",
         "statuspush submit reports.csv        [dim]hand in reports[/dim]",
         "statuspush send https://acme.example/status   [dim]try an endpoint out[/dim]",
     ),

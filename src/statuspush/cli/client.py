@@ -16,7 +16,7 @@ DEFAULT_URL: Final = "http://127.0.0.1:8080"
 UrlFlag = Annotated[
     str,
     typer.Option(
-        "--url",
+        "--service",
         metavar="URL",
         envvar="STATUSPUSH_URL",
         help="Where the service runs.",
@@ -100,7 +100,7 @@ def base_url(url: str) -> str:
     """The URL without a slash at its end; raises InputError unless it is http:// or https://."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InputError(f"--url must look like {DEFAULT_URL}, not {url!r}")
+        raise InputError(f"--service must look like {DEFAULT_URL}, not {url!r}")
     return url.rstrip("/")
 
 
@@ -156,4 +156,4 @@ def problem_of(response: "httpx.Response") -> dict[str, Any]:
     if isinstance(problem, dict):
         return problem
     kind = response.headers.get("content-type", "without content type")
-    return {"title": f"not the answer of a statuspush service ({kind}); check --url"}
+    return {"title": f"not the answer of a statuspush service ({kind}); check --service"}

@@ -176,7 +176,7 @@ class Settings:
         "对状态良好的接收端同时进行的推送上限。",
     )
     max_suspect_sends: int = _setting(
-        1024,
+        256,
         parse.integer(1, 65_536),
         "N",
         "Most sends at once to endpoints that failed or were slow at the last attempt.",
@@ -197,7 +197,7 @@ class Settings:
         "同时接收中的报告字节数上限；超出时提交方收到 429，稍后再试。",
     )
     drain_seconds: float = _setting(
-        25.0,
+        20.0,
         parse.number(0, 3600, "seconds"),
         "SECONDS",
         "How long SIGTERM waits for sends under way. Service managers kill after 30 to 90.",

@@ -6,8 +6,8 @@ under load is decided here too, by how many are begun at a time.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
-from time import monotonic
 
 import structlog
 
@@ -21,6 +21,8 @@ _log = structlog.get_logger("cut")
 ROUND = 64
 """Most pushes begun in one round; between rounds, submissions and answers get their turn."""
 _LANE_SECONDS = 0.05
+_LONGEST_WAIT_SECONDS = 1.0
+"""The loop's timers stand still while the machine is suspended; the clock goes on."""
 _STORE_PAUSE_SECONDS = 0.5
 
 
@@ -60,6 +62,8 @@ class Cut:
 
     async def run_once(self) -> int:
         """Claim one round of pushes and start their sends; return how many."""
+        # Here and not only after a wait: under steady work there is always a reason not to wait.
+        self._lanes.move_slow(self._clock.now())
         good, suspect = self._lanes.free()
         good = min(good, ROUND)
         suspect = min(suspect, ROUND)
@@ -71,7 +75,7 @@ class Cut:
         if self._stopping:
             await self._store.release_claims(claims, self._clock.now())
             return 0
-        began = monotonic()
+        began = self._clock.now()
         for claim in claims:
             self._lanes.enter(claim, began)
             self._start(claim)
@@ -84,22 +88,19 @@ class Cut:
             try:
                 while not self._stopping and await self.run_once():
                     await asyncio.sleep(0)
+                await self._wait()
             except ServiceError as error:
                 _log.warning("cannot claim pushes, trying again", error=str(error))
                 await asyncio.sleep(_STORE_PAUSE_SECONDS)
-                continue
-            await self._wait()
 
     async def _wait(self) -> None:
-        """Wait until something changes, a waiting push falls due, or a send becomes slow."""
-        seconds: float | None = None
+        """Wait until something changes, a waiting push falls due, or a send may be slow."""
+        seconds = _LONGEST_WAIT_SECONDS
+        if self._lanes.open:
+            seconds = min(seconds, _LANE_SECONDS)
         due = await self._store.next_due()
         if due is not None and any(self._lanes.free()):  # else a lane that frees wakes us
-            seconds = max(0.0, (due - self._clock.now()) / 1000)
-        if self._lanes.open:
-            seconds = min(_LANE_SECONDS, seconds) if seconds is not None else _LANE_SECONDS
-        try:
+            seconds = min(seconds, max(0.0, (due - self._clock.now()) / 1000))
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._woken.wait()
-        except TimeoutError:
-            self._lanes.move_slow(monotonic())

@@ -7,11 +7,12 @@ held by sends that are quick, whatever the others do.
 
 from collections import OrderedDict
 
+from statuspush.clock import Milliseconds
 from statuspush.store.base import ClaimedPush
 
 
 class Lanes:
-    """Counts open sends. Times are seconds of a monotonic clock.
+    """Counts open sends.
 
     :param good: most open sends to endpoints in good standing.
     :param suspect: most open sends to failing or slow ones (those moved over may exceed it).
@@ -21,11 +22,11 @@ class Lanes:
     def __init__(self, *, good: int, suspect: int, slow_seconds: float) -> None:
         self._good_limit = good
         self._suspect_limit = suspect
-        self._slow_seconds = slow_seconds
-        self._good: OrderedDict[int, float] = OrderedDict()
+        self._slow_ms = slow_seconds * 1000
+        self._good: OrderedDict[int, Milliseconds] = OrderedDict()
         self._suspect: set[int] = set()
 
-    def enter(self, claim: ClaimedPush, now: float) -> None:
+    def enter(self, claim: ClaimedPush, now: Milliseconds) -> None:
         """A send begins."""
         if claim.suspect:
             self._suspect.add(claim.token)
@@ -37,12 +38,12 @@ class Lanes:
         if self._good.pop(claim.token, None) is None:
             self._suspect.discard(claim.token)
 
-    def move_slow(self, now: float) -> bool:
+    def move_slow(self, now: Milliseconds) -> bool:
         """Move sends that have become slow out of the good lane; True if any was."""
         moved = False
         while self._good:
             token, began = next(iter(self._good.items()))
-            if now - began < self._slow_seconds:
+            if now - began < self._slow_ms:
                 break
             del self._good[token]
             self._suspect.add(token)
@@ -57,6 +58,6 @@ class Lanes:
     def free(self) -> tuple[int, int]:
         """How many sends may begin now, to endpoints in good standing and to suspect ones."""
         return (
-            self._good_limit - len(self._good),
+            max(0, self._good_limit - len(self._good)),
             max(0, self._suspect_limit - len(self._suspect)),
         )

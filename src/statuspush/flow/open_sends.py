@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
-from statuspush.clock import Clock
+from statuspush.clock import Clock, Milliseconds
 from statuspush.flow.lanes import Lanes
 from statuspush.flow.send import Send
 from statuspush.store.base import ClaimedPush, Recording
@@ -37,27 +38,30 @@ class OpenSends:
         self._telemetry = telemetry
         self._put = put
         self._freed = freed
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Recording]] = set()
 
     def start(self, claim: ClaimedPush) -> None:
         """Begin the send of a claimed push."""
-        task = asyncio.create_task(self._run(claim))
+        task = asyncio.create_task(self._send.send(claim))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        # A callback and not a frame around the send: one that is cancelled before its first step
+        # never enters such a frame, and must be recorded all the same.
+        task.add_done_callback(partial(self._ended, claim, self._clock.now()))
         self._telemetry.in_flight(self._lanes.open)
 
-    async def _run(self, claim: ClaimedPush) -> None:
-        started_at = self._clock.now()
-        try:
-            recording = await self._send.send(claim)
-        except asyncio.CancelledError:
+    def _ended(
+        self, claim: ClaimedPush, started_at: Milliseconds, task: asyncio.Task[Recording]
+    ) -> None:
+        self._tasks.discard(task)
+        self._lanes.leave(claim)
+        if task.cancelled():
             recording = self._send.interrupted(claim, started_at)
-        except Exception:
+        elif (error := task.exception()) is not None:
             # A defect of ours is no failure of the customer: it doesn't count, but it waits.
-            _log.exception("a send failed in a way it must not", push=claim.id)
+            _log.error("a send failed in a way it must not", push=claim.id, exc_info=error)
             recording = self._send.interrupted(claim, started_at, wait=True)
-        finally:
-            self._lanes.leave(claim)
+        else:
+            recording = task.result()
         self._put(recording)
         self._freed()
 
@@ -70,9 +74,9 @@ class OpenSends:
             await asyncio.wait(late)
         return len(late)
 
-    def break_off(self) -> list[asyncio.Task[None]]:
+    def break_off(self) -> list[asyncio.Task[Recording]]:
         """Cancel the open sends; each is recorded as interrupted, which does not count."""
-        late = list(self._tasks)
+        late = [task for task in self._tasks if not task.done()]
         for task in late:
             task.cancel()
         return late

@@ -36,6 +36,8 @@ class Record:
         self._waiting: list[Recording] = []
         self._arrived = asyncio.Event()
         self._stopping = False
+        self.failing = False
+        """The last write failed: outcomes are held that the store doesn't know."""
 
     def put(self, recording: Recording) -> None:
         """Take an outcome in, to be written with the next group."""
@@ -49,15 +51,16 @@ class Record:
 
     async def run_once(self) -> int:
         """Write all outcomes there are; return how many were. Raises what the store raises."""
-        group = self._waiting
+        group = self._waiting.copy()
         if not group:
             return 0
-        self._waiting = []
         try:
             written = await self._store.record_outcomes(group, self._clock.now())
-        except BaseException:
-            self._waiting = group + self._waiting
+        except ServiceError:
+            self.failing = True
             raise
+        self.failing = False
+        del self._waiting[: len(group)]
         for recording, done in zip(group, written, strict=True):
             if not done:
                 _log.warning("claim was lost, outcome not written", push=recording.push)

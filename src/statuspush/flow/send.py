@@ -16,6 +16,9 @@ from statuspush.store.push_id import show
 from statuspush.telemetry import Telemetry
 from statuspush.transport import PostRequest
 
+_SHORTAGE_MS = 5_000
+"""Until a send is tried again that failed for want of descriptors or ports of our own."""
+
 
 class Posts(Protocol):
     """What sending asks of a transport (:class:`statuspush.transport.Transport`)."""
@@ -71,9 +74,12 @@ class Send:
             claim.settings, claim.fragments, push=claim.id, attempt=claim.failures + 1
         )
         verdict = judge(await self._transport.post(request), self._kind)
-        seconds = time.perf_counter() - began
-        self._telemetry.attempt(verdict.outcome, seconds, claim.reports)
-        return self._recording(claim, verdict, started_at, seconds, len(request.body))
+        self._telemetry.attempt(verdict.outcome, time.perf_counter() - began, claim.reports)
+        recording = self._recording(claim, verdict, started_at, len(request.body))
+        if verdict.outcome is Outcome.INTERRUPTED:
+            # This machine had nothing left to send with; at once it would have nothing again.
+            return replace(recording, decision=Retry(self._clock.now() + _SHORTAGE_MS))
+        return recording
 
     def interrupted(self, claim: ClaimedPush, started_at: int, *, wait: bool = False) -> Recording:
         """What is to be recorded of a send that we broke off ourselves; it does not count.
@@ -81,21 +87,23 @@ class Send:
         It is due at once, or with ``wait`` after the retry interval.
         """
         verdict = judge(Unanswered(Cause.INTERRUPTED), self._kind)
-        now = self._clock.now()
-        recording = self._recording(claim, verdict, started_at, (now - started_at) / 1000, 0)
-        return replace(recording, decision=Retry(now + (self._retry_interval_ms if wait else 0)))
+        recording = self._recording(claim, verdict, started_at, 0)
+        if wait:
+            due_at = self._clock.now() + self._retry_interval_ms
+            return replace(recording, decision=Retry(due_at))
+        return recording
 
     def _recording(
-        self, claim: ClaimedPush, verdict: Verdict, started_at: int, seconds: float, body_bytes: int
+        self, claim: ClaimedPush, verdict: Verdict, started_at: int, body_bytes: int
     ) -> Recording:
-        duration_ms = round(seconds * 1000)
+        ended_at = self._clock.now()
         return Recording(
             push=claim.id,
             token=claim.token,
             attempt=Attempt(
                 number=claim.attempt,
                 started_at=started_at,
-                duration_ms=duration_ms,
+                duration_ms=ended_at - started_at,
                 outcome=verdict.outcome,
                 http_status=verdict.status,
                 answer=verdict.answer,
@@ -106,12 +114,12 @@ class Send:
                 verdict.outcome,
                 failures=claim.failures,
                 reports=claim.reports,
-                ended_at=started_at + duration_ms,
+                ended_at=ended_at,
                 retry_interval_ms=self._retry_interval_ms,
                 kind=self._kind,
             ),
             body_bytes=body_bytes,
-            slow=seconds > self._slow_seconds,
+            slow=ended_at - started_at > self._slow_seconds * 1000,
         )
 
     async def test_push(self, settings: PushSettings) -> TestVerdict:

@@ -1,6 +1,7 @@
 """Sweep: upkeep behind the flow, in bounded steps: expired claims, index, retention."""
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 
@@ -17,15 +18,28 @@ class Sweep:
     """Runs the store's housekeeping.
 
     :param retention_ms: reports and pushes older than this are removed.
+    :param held: tells whether outcomes wait for a store that fails. Their claims may be beyond
+        their lease by now, and taken back before the outcomes are written, they would be sent
+        again.
     """
 
-    def __init__(self, store: Store, clock: Clock, *, retention_ms: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        retention_ms: int,
+        held: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._retention_ms = retention_ms
+        self._held = held
 
     async def run_once(self) -> bool:
         """One step; True if there is more to do now."""
+        if self._held():
+            return False
         now = self._clock.now()
         swept = await self._store.sweep(now, keep_from=now - self._retention_ms)
         if swept.reports_expired:

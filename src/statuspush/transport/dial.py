@@ -21,6 +21,8 @@ _OUR_OWN: Final = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
 )
 """Errors of connect that say something about this machine, not about the customer."""
+_LOST: Final = frozenset({errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE})
+"""Somebody did listen, but the connection was gone before connect could report it."""
 _UNREACHABLE: Final = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EAFNOSUPPORT})
 _TLS_CLOSE_SECONDS: Final = 1.0
 
@@ -274,6 +276,8 @@ def _connect_failed(error: OSError, place: str) -> DialFailed:
         cause = Cause.INTERRUPTED
     elif code == errno.ETIMEDOUT:
         cause = Cause.CONNECT_TIMEOUT
+    elif code in _LOST:
+        cause = Cause.CONNECTION_RESET
     else:
         cause = Cause.CONNECTION_REFUSED
     return DialFailed(Unanswered(cause, words), code)

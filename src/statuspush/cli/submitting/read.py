@@ -83,9 +83,7 @@ def read_reports(source: Source, form: Format, name: str, account: str | None) -
     where no line can be blamed: wrong columns, a broken array.
     """
     pieces = _pieces(source)
-    first = next(pieces, b"").removeprefix(_BOM)
-    while first.isspace() and (more := next(pieces, None)) is not None:
-        first += more
+    first = _opening(pieces)
     whole = _chain(first, pieces)
     if form is Format.AUTO:
         form = _guess(name, first)
@@ -121,6 +119,17 @@ def _pieces(source: Source) -> Iterator[bytes]:
         yield piece
 
 
+def _opening(pieces: Iterator[bytes]) -> bytes:
+    """As much as tells the format: up to the bracket of an array, or the end of a line."""
+    first = b""
+    for piece in pieces:
+        first += piece
+        text = first.removeprefix(_BOM).lstrip()
+        if text.startswith(b"[") or b"\n" in text or len(first) > _PIECE:
+            break
+    return first.removeprefix(_BOM)
+
+
 def _chain(first: bytes, rest: Iterable[bytes]) -> Iterator[bytes]:
     yield first
     yield from rest
@@ -154,6 +163,7 @@ _read_text: Final = msgspec.json.Decoder(str).decode
 def _report(number: int, text: bytes, account: str | None) -> Line:
     """A line of one JSON object; ``account`` is put in where the object names none."""
     try:
+        text.decode()  # the decoder below skips over strings without looking into them
         head = _read_head(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return Line(number, "", b"", f"not a JSON object: {error}")
@@ -180,7 +190,7 @@ def _read_ndjson(pieces: Iterable[bytes], account: str | None) -> Iterator[Line]
 # only when the value at its start isn't complete.
 
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
-_scan: Final = json.JSONDecoder(strict=False).raw_decode
+_scan: Final = json.JSONDecoder().raw_decode
 
 
 def _read_json(pieces: Iterable[bytes], account: str | None) -> Iterator[Line]:
@@ -195,7 +205,7 @@ def _read_json(pieces: Iterable[bytes], account: str | None) -> Iterator[Line]:
         number = window.line
         text = window.value()
         # Line ends can only stand between tokens: inside strings JSON escapes them.
-        flat = text.replace("\r", " ").replace("\n", " ").encode("utf-8", "surrogatepass")
+        flat = text.replace("\r", " ").replace("\n", " ").encode()
         yield _report(number, flat, account)
         match window.skip():
             case ",":

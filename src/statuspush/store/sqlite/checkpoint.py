@@ -10,9 +10,11 @@ import sqlite3
 import struct
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+from statuspush.store.sqlite.commit import BROKEN
 from statuspush.store.sqlite.file import connect
 
 WAL_BYTES: Final = 32 << 20
@@ -36,8 +38,8 @@ class Checkpoints:
         if self._running is not None:
             if not self._running.done():
                 return None
-            self._running = None
-            return self._finish
+            bulk, self._running = self._running, None
+            return partial(self._finish, bulk)
         if self._size() >= WAL_BYTES:
             self._running = self._thread.submit(self._bulk)
         return None
@@ -51,17 +53,11 @@ class Checkpoints:
         return last_frame * self._frame_bytes
 
     def _bulk(self) -> None:
-        try:
-            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-        except sqlite3.Error:
-            # Disk full, for one: the log keeps everything, and the next group tries again.
-            return
+        _checkpoint(self._connection, "PASSIVE")
 
-    def _finish(self) -> None:
-        try:
-            self._writer.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
-        except sqlite3.Error:
-            return
+    def _finish(self, bulk: Future[None]) -> None:
+        bulk.result()
+        _checkpoint(self._writer, "RESTART")
 
     def close(self) -> None:
         """Wait for a running checkpoint and close."""
@@ -71,3 +67,13 @@ class Checkpoints:
     def release(self) -> None:
         """Let go of the index; only after every connection is closed."""
         os.close(self._index)
+
+
+def _checkpoint(connection: sqlite3.Connection, mode: str) -> None:
+    """Raises only what leaves in doubt what is on the disk."""
+    try:
+        connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", None) in BROKEN:
+            raise
+        # Disk full, for one: the log keeps everything, and the next group tries again.

@@ -30,7 +30,7 @@ _GROUP_SECONDS = 0.030
 """Work of a group after which it is committed, however many verbs wait."""
 _PROBE_SECONDS = 0.5
 """After a failed commit nothing is tried for so long; then one harmless write decides."""
-_BROKEN = frozenset(
+BROKEN = frozenset(
     {
         sqlite3.SQLITE_IOERR_FSYNC,
         sqlite3.SQLITE_IOERR_DIR_FSYNC,
@@ -56,8 +56,8 @@ class GroupCommit:
 
     :param before_commit: writes what the verbs left dirty in memory, in the same transaction.
     :param reload: rebuilds the hot state from disk after a roll-back.
-    :param between: called between groups when the connection is free, in the commit thread;
-        returns quickly if it has nothing to do.
+    :param between: asked between groups; what it returns is run in the commit thread, before
+        the connection is used again. An error of the database from it breaks the store.
     """
 
     def __init__(
@@ -109,9 +109,15 @@ class GroupCommit:
                 await self._group()
                 between = self._between()
                 if between is not None and self._broken is None:
-                    await asyncio.get_running_loop().run_in_executor(self._thread, between)
+                    await self._run_between(between)
             if self._closing:
                 return
+
+    async def _run_between(self, between: Callable[[], None]) -> None:
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._thread, between)
+        except sqlite3.Error as error:
+            self._break(error)
 
     async def _group(self) -> None:
         done: list[tuple[_Verb, Any]] = []
@@ -189,7 +195,7 @@ class GroupCommit:
             self._roll_back()
             self._failed_at = time.monotonic()
             self._failure = str(error)
-            if getattr(error, "sqlite_errorcode", None) in _BROKEN:
+            if getattr(error, "sqlite_errorcode", None) in BROKEN:
                 self._break(error)
             return False
         self._failed_at = None
@@ -200,7 +206,7 @@ class GroupCommit:
         self._failed_at = time.monotonic()
         self._failure = str(error)
         self._roll_back()
-        if getattr(error, "sqlite_errorcode", None) in _BROKEN:
+        if getattr(error, "sqlite_errorcode", None) in BROKEN:
             self._break(error)
             return
         _log.error("commit failed, nothing of it is stored", error=str(error))

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeVar
 
@@ -41,7 +41,7 @@ from statuspush.store.sqlite.accounts import (
 )
 from statuspush.store.sqlite.checkpoint import Checkpoints
 from statuspush.store.sqlite.commit import GroupCommit
-from statuspush.store.sqlite.file import FileLock, connect, migrate, open_database
+from statuspush.store.sqlite.file import FileLock, connect, migrate, open_database, refusing
 from statuspush.store.sqlite.hot import AccountState, Turns
 from statuspush.store.sqlite.housekeeping import TAIL_AGE, Retention, SealStep
 from statuspush.store.sqlite.log import ReportLog
@@ -73,13 +73,14 @@ class SqliteStore:
     # life
 
     async def open(self, now: Milliseconds) -> None:
-        self._lock.acquire()
-        try:
+        with ExitStack() as undo:
+            self._lock.acquire()
+            undo.callback(self._lock.release)
             self._connection = open_database(self._path)
-            self._open_file(now)
-        except BaseException:
-            self._lock.release()
-            raise
+            undo.callback(self._connection.close)
+            with refusing(self._path):
+                self._open_file(now)
+            undo.pop_all()
 
     def _open_file(self, now: Milliseconds) -> None:
         migrate(self._connection, self._path)
@@ -194,17 +195,17 @@ class SqliteStore:
             ids = self._log.chunk_ids(self._read_connection, state.id, cursor, cursor + 1)
             if ids:
                 chunk_of[state] = (cursor, ids[0])
-        chunks = self._log.read(self._read_connection, {c for _, c in chunk_of.values()})
+        times = self._log.accepted_at(self._read_connection, [c for _, c in chunk_of.values()])
         for state, (cursor, chunk) in chunk_of.items():
-            if chunk in chunks:
-                self._oldest[state.id] = (cursor, chunks[chunk].accepted_at)
+            if chunk in times:
+                self._oldest[state.id] = (cursor, times[chunk])
 
     def _account(self, state: AccountState) -> Account:
         sending = [push for push in state.under_way.values() if push.token is not None]
         waiting = [push for push in state.under_way.values() if push.token is None]
         sending_reports = sum(push.count for push in sending)
         waiting_reports = sum(push.count for push in waiting) + state.backlog
-        times = [push.accepted_at for push in state.under_way.values()]
+        times = [push.accepted_at for push in waiting]
         if state.backlog and state.id in self._oldest:
             times.append(self._oldest[state.id][1])
         retry = state.first_waiting()
@@ -408,19 +409,9 @@ class SqliteStore:
         kind, value = given[0]
         owner = self._state(account).id if account is not None else None
         names = {state.id: state.account for state in self._by_id.values()}
-        found = await self._read(
+        return await self._read(
             lambda: self._lookups.find_reports(names, owner, kind, value, limit)
         )
-        return [
-            replace(report, state=State.WAITING)
-            if report.state is None and self._waits(report)
-            else report
-            for report in found
-        ]
-
-    def _waits(self, report: ReportHistory) -> bool:
-        state = self._by_name.get(report.account)
-        return state is not None and state.settings.mode is not Mode.OFF
 
     # the second cursor
 
@@ -446,7 +437,14 @@ class SqliteStore:
             )
         if await self._seal(now):
             return Swept(more=True)
-        swept, run = await self._commit.run(lambda: self._retention.step(self._by_id, keep_from))
+
+        def verb() -> tuple[Swept, int | None]:
+            swept, run = self._retention.step(self._by_id, keep_from)
+            if swept.reports_expired:
+                self._consider_all(now)  # a claim that expired leaves room for the next
+            return swept, run
+
+        swept, run = await self._commit.run(verb)
         if run is not None:
             self._log.drop_run(run)
         return swept

@@ -3,6 +3,8 @@
 import fcntl
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
@@ -60,9 +62,6 @@ def connect(database: Path, *, read_only: bool = False) -> sqlite3.Connection:
     connection = sqlite3.connect(
         uri, uri=True, isolation_level=None, check_same_thread=False, cached_statements=256
     )
-    if not read_only:
-        connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
-        connection.execute("PRAGMA journal_mode = WAL")
     # The promise of durability: a commit returns after its fsync.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
@@ -103,6 +102,11 @@ def migrate(connection: sqlite3.Connection, database: Path) -> tuple[int, int]:
             f"{database} has schema version {before}, this statuspush knows versions up to "
             f"{newest}; nothing was changed: run the newer statuspush again, or restore a backup"
         )
+    # Not before it is sure that the file is ours: the mode of the journal stands in the file.
+    connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise StoreRefused(f"the file system of {database} has no shared memory for SQLite's WAL")
     for version, sql in steps:
         if version > before:
             connection.executescript(
@@ -122,7 +126,8 @@ def migrate_file(database: Path) -> tuple[int, int]:
     try:
         connection = open_database(database)
         try:
-            return migrate(connection, database)
+            with refusing(database):
+                return migrate(connection, database)
         finally:
             connection.close()
     finally:
@@ -136,10 +141,18 @@ def open_database(database: Path) -> sqlite3.Connection:
     try:
         # Secrets of customers are in it: not for other users of the machine.
         os.close(os.open(database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        return connect(database)
     except OSError as error:
         raise StoreRefused(f"cannot open the database {database}: {error.strerror}") from error
-    except sqlite3.DatabaseError as error:
+    with refusing(database):
+        return connect(database)
+
+
+@contextmanager
+def refusing(database: Path) -> Iterator[None]:
+    """While opening, an error of SQLite is a refusal to open."""
+    try:
+        yield
+    except sqlite3.Error as error:
         raise StoreRefused(f"cannot open the database {database}: {error}") from error
 
 

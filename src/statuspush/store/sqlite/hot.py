@@ -80,8 +80,8 @@ class AccountState:
     last_attempt_at: Milliseconds | None = None
     last_delivered_at: Milliseconds | None = None
     under_way: dict[int, PushUnderWay] = field(default_factory=dict)
-    waiting: list[tuple[Milliseconds, int]] = field(default_factory=list)
-    """Heap of (due, push id); entries whose push is gone or claimed are skipped."""
+    waiting: list[tuple[Milliseconds, int, int]] = field(default_factory=list)
+    """Heap of (due, first seq, push id); entries whose push is gone or claimed are skipped."""
     in_flight: int = 0
     queued: bool = False
     noted_due: Milliseconds | None = None
@@ -99,12 +99,12 @@ class AccountState:
     def put(self, push: PushUnderWay) -> None:
         """Take in a push that waits."""
         self.under_way[push.id] = push
-        heapq.heappush(self.waiting, (push.due_at, push.id))
+        heapq.heappush(self.waiting, (push.due_at, push.first_seq, push.id))
 
     def first_waiting(self) -> PushUnderWay | None:
         """The waiting push that is due next."""
         while self.waiting:
-            due, push_id = self.waiting[0]
+            due, _, push_id = self.waiting[0]
             push = self.under_way.get(push_id)
             if push is not None and push.token is None and push.due_at == due:
                 return push
@@ -124,6 +124,13 @@ class AccountState:
         """Are there reports to cut, and does no retry of a failing endpoint hold them back."""
         return self.cursor < self.next_seq and not (self.failures and self.first_waiting())
 
+    def can_send(self, now: Milliseconds) -> bool:
+        """Is a claim free, and is there a due push or something to cut for it."""
+        if not self.may_send():
+            return False
+        push = self.first_waiting()
+        return (push is not None and push.due_at <= now) or self.may_cut()
+
 
 class Turns:
     """Whose turn it is: accounts that can send now, in two queues, and those that must wait."""
@@ -137,13 +144,17 @@ class Turns:
         """Queue the account if it can send now; note the time if it can later."""
         if state.queued or not state.may_send():
             return
+        if state.can_send(now):
+            self._queue(state)
+            return
         push = state.first_waiting()
-        if (push is not None and push.due_at <= now) or state.may_cut():
-            state.queued = True
-            (self._suspect if state.suspect else self._good).append(state)
-        elif push is not None and state.noted_due != push.due_at:
+        if push is not None and state.noted_due != push.due_at:
             state.noted_due = push.due_at
             heapq.heappush(self._due, (push.due_at, state.id, state))
+
+    def _queue(self, state: AccountState) -> None:
+        state.queued = True
+        (self._suspect if state.suspect else self._good).append(state)
 
     def advance(self, now: Milliseconds) -> None:
         """Queue the accounts whose time has come."""
@@ -165,15 +176,33 @@ class Turns:
 
     def next_due(self) -> Milliseconds | None:
         """The earliest time at which :meth:`advance` has something to do."""
-        return self._due[0][0] if self._due else None
+        while self._due:
+            due, _, state = self._due[0]
+            push = state.first_waiting()
+            if state.may_send() and push is not None and push.due_at == due:
+                return due
+            heapq.heappop(self._due)  # paused, cancelled or sent meanwhile: noted anew when due
+            if state.noted_due == due:
+                state.noted_due = None
+        return None
 
-    def take(self, *, limit: int, suspect_limit: int) -> Iterator[AccountState]:
-        """Accounts whose turn it is; each may be put back by :meth:`consider` for another turn."""
-        for queue, turns in ((self._good, limit), (self._suspect, suspect_limit)):
-            for _ in range(min(turns, len(queue))):
+    def take(self, now: Milliseconds, *, limit: int, suspect_limit: int) -> Iterator[AccountState]:
+        """Accounts that can send now; each may be put back by :meth:`consider` for another turn.
+
+        What an account is when its turn comes decides which limit it counts against, whichever
+        queue it stood in; one that can't send any more takes no turn from the others.
+        """
+        left = {False: limit, True: suspect_limit}
+        for queue, suspect in ((self._good, False), (self._suspect, True)):
+            for _ in range(len(queue)):
+                if not left[suspect]:
+                    break
                 state = queue.popleft()
-                if queue is self._good and state.suspect:  # it failed while it was queued
-                    self._suspect.append(state)
-                    continue
                 state.queued = False
-                yield state
+                if not state.can_send(now):
+                    self.consider(state, now)
+                elif not left[state.suspect]:
+                    self._queue(state)
+                else:
+                    left[state.suspect] -= 1
+                    yield state

@@ -67,13 +67,13 @@ class Retention:
         removed = self._remove_pushes(states, keep_from)
         if removed:
             return Swept(more=True, pushes_removed=removed), None
+        # Always the oldest run: a clock set back must not take the log apart in the middle.
         row = self._connection.execute(
-            "SELECT id, first_chunk, last_chunk FROM runs WHERE newest_at < ? ORDER BY id LIMIT 1",
-            (keep_from,),
+            "SELECT newest_at, id, first_chunk, last_chunk FROM runs ORDER BY id LIMIT 1"
         ).fetchone()
-        if row is None:
+        if row is None or row[0] >= keep_from:
             return Swept(more=False), None
-        return self._remove_run(states, *row)
+        return self._remove_run(states, *row[1:])
 
     def _remove_pushes(self, states: dict[int, AccountState], keep_from: Milliseconds) -> int:
         rows = self._connection.execute(
@@ -131,7 +131,8 @@ class Retention:
         for push in [p for p in state.under_way.values() if p.first_seq < end]:
             expired += self._pushes.expire(state, push)
         if state.cursor < end:
-            expired += end - max(state.cursor, first)
+            if state.backlog:  # what came while the interface was off did not wait
+                expired += end - max(state.cursor, first)
             state.cursor = end
         state.pull_cursor = max(state.pull_cursor, end)
         state.expired += expired

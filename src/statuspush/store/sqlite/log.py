@@ -259,10 +259,14 @@ class ReportLog:
         return ids
 
     def read(self, connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Chunk]:
-        """Chunks by id, in one query for those not in memory; removed ones are missing."""
+        """Chunks by id, in one query for those not in memory; removed ones are missing.
+
+        Only the writer's connection is answered from memory, where there may be chunks that
+        are not committed yet.
+        """
         found: dict[int, Chunk] = {}
         missing: list[int] = []
-        recent = self._recent
+        recent = self._recent if connection is self._connection else {}
         for chunk_id in ids:
             chunk = recent.get(chunk_id)
             if chunk is None:
@@ -277,6 +281,27 @@ class ReportLog:
             ):
                 found[row[0]] = Chunk(*row)
         return found
+
+    def accepted_at(
+        self, connection: sqlite3.Connection, ids: Iterable[int]
+    ) -> dict[int, Milliseconds]:
+        """When chunks were accepted, without reading their bodies; removed ones are missing."""
+        return dict(
+            connection.execute(
+                "SELECT c.id, c.accepted_at"
+                " FROM json_each(?) AS wanted CROSS JOIN chunks AS c ON c.id = wanted.value",
+                (str(list(ids)),),
+            )
+        )
+
+    def first_kept(self, connection: sqlite3.Connection, account: int) -> int | None:
+        """The lowest seq of an account that is stored; None if there is none."""
+        tails = [tail.by_account[account] for tail in self.tails if account in tail.by_account]
+        (in_runs,) = connection.execute(
+            "SELECT min(first_seq) FROM directory WHERE account = ?", (account,)
+        ).fetchone()
+        seqs = [chunks.seqs[0] for chunks in tails[:1]] + ([] if in_runs is None else [in_runs])
+        return min(seqs, default=None)
 
     def fragments(
         self, connection: sqlite3.Connection, account: int, first: int, end: int

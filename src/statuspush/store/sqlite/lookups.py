@@ -117,8 +117,10 @@ class Lookups:
     ) -> list[ReportHistory]:
         """Reports with that key, newest first, each with its pushes and their attempts."""
         key = fingerprint(value)
+        # Tails first: one that becomes a run meanwhile is seen twice rather than not at all.
+        tails = list(self._log.tails)
         chunk_ids = {chunk for _, chunk in find_in_runs(self._connection, _KINDS[kind], [key])}
-        for tail in list(self._log.tails):
+        for tail in tails:
             chunk_ids |= tail.chunks_with(_KINDS[kind], key)
         found: list[_Found] = []
         # A number called often is in many chunks: the newest ones suffice for a page.
@@ -138,6 +140,15 @@ class Lookups:
 
     def _histories(self, names: Mapping[int, str], found: Sequence[_Found]) -> list[ReportHistory]:
         wanted = json.dumps([(report.account, report.seq) for report in found])
+        # Read before the pushes: a report cut between the two has a push, and none is missed.
+        uncut: dict[int, int] = dict(
+            self._connection.execute(
+                "SELECT p.account, p.push_cursor FROM progress AS p JOIN accounts AS a"
+                " ON a.id = p.account WHERE a.mode != 'off'"
+                " AND p.account IN (SELECT value ->> 0 FROM json_each(?))",
+                (wanted,),
+            )
+        )
         pushes: dict[int, list[Sequence[int | str | None]]] = {}
         # Pushes hold at most 500 reports, except those cancelled while the interface was off.
         for index, *row in self._connection.execute(
@@ -157,7 +168,13 @@ class Lookups:
         ids = {row[0] for rows in pushes.values() for row in rows}
         attempts = self._attempts([push for push in ids if isinstance(push, int)])
         return [
-            self._history(names[report.account], report, pushes.get(index, []), attempts)
+            self._history(
+                names[report.account],
+                report,
+                pushes.get(index, []),
+                attempts,
+                waits=report.account in uncut and report.seq >= uncut[report.account],
+            )
             for index, report in enumerate(found)
         ]
 
@@ -167,6 +184,8 @@ class Lookups:
         report: _Found,
         rows: Sequence[Sequence[int | str | None]],
         attempts: Mapping[int, Sequence[Attempt]],
+        *,
+        waits: bool,
     ) -> ReportHistory:
         pushes = [
             PushDetail(
@@ -181,7 +200,7 @@ class Lookups:
             fragment=report.fragment,
             seq=report.seq,
             accepted_at=report.accepted_at,
-            state=pushes[-1].push.state if pushes else None,
+            state=pushes[-1].push.state if pushes else State.WAITING if waits else None,
             pushes=pushes,
         )
 

@@ -20,6 +20,12 @@ from statuspush.store.sqlite.hot import AccountState, PushUnderWay, Turns
 from statuspush.store.sqlite.log import ReportLog
 
 
+_UPDATE = (
+    "UPDATE pushes SET state = ?, count = ?, attempts = ?, failures = ?, due_at = ?,"
+    " delivered_at = ?, token = NULL, claimed_until = NULL WHERE id = ?"
+)
+
+
 def size_cap(settings: PushSettings) -> int | None:
     """The byte cap in force: the account's own, or the one learned from an answer of 413."""
     caps = [cap for cap in (settings.max_bytes, settings.learned_max_bytes) if cap is not None]
@@ -85,10 +91,8 @@ class Pushes:
         """See :meth:`statuspush.store.base.Store.claim_pushes`."""
         self._turns.advance(now)
         turns: list[_Turn] = []
-        for state in self._turns.take(limit=limit, suspect_limit=suspect_limit):
-            turn = self._turn(state, now)
-            if turn is not None:
-                turns.append(turn)
+        for state in self._turns.take(now, limit=limit, suspect_limit=suspect_limit):
+            turns.append(self._turn(state, now))
         chunks = self._log.read(self._connection, {c for turn in turns for c in turn.chunks})
         claimed: list[ClaimedPush] = []
         cut: list[PushUnderWay] = []
@@ -97,12 +101,17 @@ class Pushes:
             state, push = turn.state, turn.push
             held = [chunks[c] for c in turn.chunks if c in chunks]
             fragments = b"\n".join([c.part(turn.first_seq, turn.end_seq) for c in held])
+            count = turn.end_seq - turn.first_seq
+            cap = size_cap(state.settings)
+            if cap is not None and (push is None or not push.attempts):
+                count = fit(fragments, state.settings.wire, cap)
+                fragments = b"\n".join(fragments.split(b"\n", count)[:count])
             if push is None:
-                push = self._cut(turn, fragments, held[0].accepted_at if held else now, now)
-                if push.count < turn.end_seq - turn.first_seq:
-                    fragments = b"\n".join(fragments.split(b"\n", push.count)[: push.count])
+                push = self._cut(turn, count, held[0].accepted_at if held else now, now)
                 cut.append(push)
             else:
+                if count < push.count:  # a redrive, or the half of a push, that is still too large
+                    self._split(state, push, count, now)
                 again.append(push)
             self._last_token = max(self._last_token + 1, push_id.first_id_at(now))
             push.token, push.claimed_until = self._last_token, now + lease_ms
@@ -119,40 +128,32 @@ class Pushes:
                     attempt=push.attempts + 1,
                     failures=push.failures,
                     token=push.token,
-                    created_at=now,
+                    created_at=push_id.created_at(push.id),
                     suspect=state.suspect,
                 )
             )
             self._turns.consider(state, now)
         self.insert(cut, State.SENDING)
         self._connection.executemany(
-            "UPDATE pushes SET state = 'sending', token = ?, claimed_until = ? WHERE id = ?",
-            [(push.token, push.claimed_until, push.id) for push in again],
+            "UPDATE pushes SET state = 'sending', count = ?, token = ?, claimed_until = ?"
+            " WHERE id = ?",
+            [(push.count, push.token, push.claimed_until, push.id) for push in again],
         )
         return claimed
 
-    def _turn(self, state: AccountState, now: Milliseconds) -> _Turn | None:
-        if not state.may_send():
-            return None
+    def _turn(self, state: AccountState, now: Milliseconds) -> _Turn:
         push = state.first_waiting()
         if push is not None and push.due_at <= now:
             chunks = self._log.chunk_ids(self._connection, state.id, push.first_seq, push.end_seq)
             return _Turn(state, push, push.first_seq, push.end_seq, chunks)
-        if not state.may_cut():
-            self._turns.consider(state, now)
-            return None
         end = min(state.next_seq, state.cursor + state.settings.max_reports)
         chunks = self._log.chunk_ids(self._connection, state.id, state.cursor, end)
         return _Turn(state, None, state.cursor, end, chunks)
 
     def _cut(
-        self, turn: _Turn, fragments: bytes, accepted_at: Milliseconds, now: Milliseconds
+        self, turn: _Turn, count: int, accepted_at: Milliseconds, now: Milliseconds
     ) -> PushUnderWay:
         state = turn.state
-        count = turn.end_seq - turn.first_seq
-        cap = size_cap(state.settings)
-        if cap is not None:
-            count = fit(fragments, state.settings.wire, cap)
         push = PushUnderWay(
             id=self.new_id(now),
             account=state.id,
@@ -219,11 +220,7 @@ class Pushes:
             self._judge_endpoint(state, recording)
             updates.append(self._decide(state, push, recording, now))
             self._turns.consider(state, now)
-        self._connection.executemany(
-            "UPDATE pushes SET state = ?, count = ?, attempts = ?, failures = ?, due_at = ?,"
-            " delivered_at = ?, token = NULL, claimed_until = NULL WHERE id = ?",
-            updates,
-        )
+        self._connection.executemany(_UPDATE, updates)
         self.insert_attempts(attempts)
         return written
 
@@ -283,6 +280,9 @@ class Pushes:
                 push.due_at = due_at
             case Halve():
                 self._halve(state, push, recording, now)
+        return self._wait(state, push)
+
+    def _wait(self, state: AccountState, push: PushUnderWay) -> tuple[object, ...]:
         state.put(push)
         return (
             State.WAITING,
@@ -297,7 +297,19 @@ class Pushes:
     def _halve(
         self, state: AccountState, push: PushUnderWay, recording: Recording, now: Milliseconds
     ) -> None:
-        first = push.count - push.count // 2
+        self._split(state, push, push.count - push.count // 2, now)
+        push.failures = 0
+        smaller = max(1, recording.body_bytes // 2)
+        known = state.settings.learned_max_bytes
+        state.settings = replace(
+            state.settings, learned_max_bytes=smaller if known is None else min(known, smaller)
+        )
+        write_settings(self._connection, state)
+
+    def _split(
+        self, state: AccountState, push: PushUnderWay, first: int, now: Milliseconds
+    ) -> None:
+        """Leave the push its ``first`` reports; the rest becomes a push that waits behind it."""
         rest = replace(
             push,
             id=self.new_id(now),
@@ -305,19 +317,13 @@ class Pushes:
             count=push.count - first,
             attempts=0,
             failures=0,
-            due_at=now,
             token=None,
             claimed_until=0,
         )
-        push.count, push.failures, push.due_at = first, 0, now
-        # The heap gives what is due first, then the lower id: the halves stay in order.
+        # Both stay due when the whole was. Of pushes due at one time the one with the older
+        # reports goes first, so the parts keep their order however often they are halved.
+        push.count = first
         self.add_waiting(state, [rest])
-        smaller = max(1, recording.body_bytes // 2)
-        known = state.settings.learned_max_bytes
-        state.settings = replace(
-            state.settings, learned_max_bytes=smaller if known is None else min(known, smaller)
-        )
-        write_settings(self._connection, state)
 
     def _end(
         self,
@@ -339,18 +345,17 @@ class Pushes:
     def give_back(
         self, found: Iterable[tuple[AccountState, PushUnderWay]], now: Milliseconds
     ) -> None:
-        """Free claims without an outcome; their pushes are due at once."""
-        pushes = list(found)
-        for state, push in pushes:
+        """Free claims without an outcome; their pushes are due at once, or cancelled if off."""
+        updates: list[tuple[object, ...]] = []
+        for state, push in list(found):
             self._free(state, push)
+            if state.settings.mode is Mode.OFF:
+                updates.append(self._end(state, push, State.CANCELLED))
+                continue
             push.due_at = now
-            state.put(push)
+            updates.append(self._wait(state, push))
             self._turns.consider(state, now)
-        self._connection.executemany(
-            "UPDATE pushes SET state = 'waiting', attempts = ?, due_at = ?, token = NULL,"
-            " claimed_until = NULL WHERE id = ?",
-            [(push.attempts, now, push.id) for _, push in pushes],
-        )
+        self._connection.executemany(_UPDATE, updates)
 
     def release(self, claims: Sequence[ClaimedPush], now: Milliseconds) -> None:
         """See :meth:`statuspush.store.base.Store.release_claims`."""

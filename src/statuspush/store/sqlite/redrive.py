@@ -146,12 +146,11 @@ class Redrive:
         now: Milliseconds,
     ) -> Redriven:
         size = state.settings.max_reports
+        kept = self._log.first_kept(self._connection, state.id) or state.next_seq
         made: list[PushUnderWay] = []
         for first, end in ranges:
-            for start in range(first, end, size):
+            for start in range(max(first, kept), end, size):  # retention removed what is before
                 stop = min(start + size, end)
-                if not self._log.chunk_ids(self._connection, state.id, start, stop):
-                    continue  # retention removed the reports
                 made.append(
                     PushUnderWay(
                         id=self._pushes.new_id(now),

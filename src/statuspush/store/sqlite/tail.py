@@ -55,12 +55,12 @@ class Tail:
         """Take in a chunk at the end of the log; return its id."""
         chunk = self.next_chunk
         self.next_chunk += 1
-        chunks = self.by_account.get(account)
-        if chunks is None:
-            chunks = self.by_account[account] = AccountChunks()
-        chunks.chunks.append(chunk)  # first: a reader in another thread goes by seqs
-        chunks.seqs.append(first_seq)
+        chunks = self.by_account.get(account) or AccountChunks()
+        # In this order for a reader in another thread, which goes by accounts, then by seqs.
         chunks.end_seq = first_seq + count
+        chunks.chunks.append(chunk)
+        chunks.seqs.append(first_seq)
+        self.by_account[account] = chunks
         self.reports += count
         if self.oldest_at is None:
             self.oldest_at = accepted_at
@@ -76,8 +76,8 @@ class Tail:
             if known != chunk:
                 self._further.setdefault(sid, []).append(chunk)
         for (fingerprints, chunks), found in zip(self.keys, (sids, mobiles, uids), strict=True):
+            chunks.extend([chunk] * len(found))  # first: a reader goes by fingerprints
             fingerprints.extend(found)
-            chunks.extend([chunk] * len(found))
 
     def __contains__(self, sid: int) -> bool:
         return sid in self._sids

@@ -1,0 +1,303 @@
+"""The engines under test, and a desk from which tests work a store with a clock turned by hand.
+
+The shared suite runs over each of :data:`LAYOUTS`. A further engine adds a layout here and
+passes the same tests. After every test, what the store says of itself is compared.
+"""
+
+import json
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from statuspush.core.contract import VOICE_STATUS, Mode
+from statuspush.core.lifecycle import State, decide
+from statuspush.core.outcome import Outcome
+from statuspush.core.report import Submission
+from statuspush.core.wire import encoded_size, fragments
+from statuspush.store.base import Attempt, PushSettings, Recording
+from statuspush.store.sqlite import SqliteStore, sid_filter, tail
+from statuspush.store.sqlite.accounts import load_accounts
+from statuspush.store.sqlite.file import connect
+from statuspush.store.sqlite.log import ReportLog
+
+START = 1_767_323_045_678
+"""2026-01-02T03:04:05.678Z"""
+MINUTE = 60_000
+DAY = 86_400_000
+URL = "https://customer.example/status"
+RETRY_MS = VOICE_STATUS.retry_interval_seconds * 1000
+
+
+def report(number, account="acme", **fields):
+    """A report whose every key is known from its number."""
+    given = {
+        "account": account,
+        "sid": f"sid-{number}",
+        "uid": f"order-{number}",
+        "user_receive_time": "2026-01-02 11:00:00",
+        "duration": number % 60,
+        "mobile": f"152{number:08d}",
+        "report_status": "SUCCESS",
+    }
+    return Submission(**(given | fields))
+
+
+def sids(found):
+    """The sids in a claim, a push or its fragments, in order."""
+    lines = found if isinstance(found, bytes) else found.fragments
+    return [json.loads(line)["sid"] for line in lines.split(b"\n") if line]
+
+
+def state_under_way(state):
+    return {
+        name: getattr(state, name)
+        for name in (
+            "id account name created_at settings next_seq cursor pull_cursor tallies expired"
+            " failures slow last_outcome last_attempt_at last_delivered_at under_way in_flight"
+        ).split()
+    }
+
+
+@dataclass
+class SqliteLayout:
+    """The embedded engine; ``run_reports`` says how soon reports are sorted behind the log."""
+
+    path: Path
+    run_reports: int | None
+
+    def store(self):
+        return SqliteStore(self.path)
+
+    def check(self, store):
+        """What the memory holds is what the next process would read from the disk."""
+        connection = connect(self.path, read_only=True)
+        try:
+            log = ReportLog(connection)
+            log.load_runs()
+            states = {state.id: state for state in load_accounts(connection)}
+            log.load_tails(states)
+        finally:
+            connection.close()
+        assert {i: state_under_way(s) for i, s in store._by_id.items()} == {
+            i: state_under_way(s) for i, s in states.items()
+        }
+        assert log.reports == store._log.reports
+        assert log._run_reports == store._log._run_reports
+        assert log.tails[-1].next_chunk == store._log.tails[-1].next_chunk or not log.reports
+
+
+LAYOUTS = {"sqlite": None, "sqlite-sorted": 4}
+
+
+@pytest.fixture(params=LAYOUTS)
+def layout(request, tmp_path, monkeypatch):
+    """Where the store's reports are: all in the open end of the log, or mostly in sorted runs."""
+    run_reports = LAYOUTS[request.param]
+    if run_reports is not None:
+        monkeypatch.setattr(tail, "RUN_REPORTS", run_reports)
+        monkeypatch.setattr(sid_filter, "ROWS", 1 << 12)
+    return SqliteLayout(tmp_path / "status.db", run_reports)
+
+
+class Desk:
+    """A store, the time, and the words in which tests ask for things."""
+
+    START, MINUTE, DAY, URL, RETRY_MS = START, MINUTE, DAY, URL, RETRY_MS
+    report = staticmethod(report)
+    sids = staticmethod(sids)
+
+    def __init__(self, layout):
+        self.layout = layout
+        self.store = layout.store()
+        self.now = START
+        self.numbers = 0
+        self.keep_from = 0
+
+    async def open(self):
+        await self.store.open(self.now)
+        return self
+
+    async def reopen(self):
+        await self.store.close()
+        self.store = self.layout.store()
+        await self.store.open(self.now)
+
+    def turn(self, *, ms=0, minutes=0, days=0):
+        self.now += ms + minutes * MINUTE + days * DAY
+
+    # accounts
+
+    async def account(self, account="acme", **settings):
+        """An account that is on, unless the settings say otherwise."""
+        await self.store.put_account(account, account.title(), b"hash of " + account.encode(), self.now)
+        await self.set(account, **({"mode": Mode.ON, "url": URL} | settings))
+        return account
+
+    async def set(self, account="acme", **settings):
+        current = (await self.store.get_account(account)).push
+        await self.store.set_push(account, replace(current, **settings), self.now)
+
+    async def get(self, account="acme"):
+        return await self.store.get_account(account)
+
+    # reports
+
+    def reports(self, count, account="acme", **fields):
+        """New reports, numbered on."""
+        first = self.numbers + 1
+        self.numbers += count
+        return [report(number, account, **fields) for number in range(first, first + count)]
+
+    async def append(self, reports):
+        appended = await self.store.append_reports(reports, fragments(reports), self.now)
+        if self.layout.run_reports is not None:
+            await self.settle()
+        return appended
+
+    async def submit(self, count=1, account="acme", **fields):
+        """Append new reports; return their sids."""
+        reports = self.reports(count, account, **fields)
+        assert (await self.append(reports)).accepted == count
+        return [one.sid for one in reports]
+
+    # pushes
+
+    async def claim(self, *, limit=100, suspect_limit=100, lease_ms=10 * MINUTE):
+        return list(
+            await self.store.claim_pushes(
+                self.now, limit=limit, suspect_limit=suspect_limit, lease_ms=lease_ms
+            )
+        )
+
+    async def claim_one(self):
+        (claim,) = await self.claim()
+        return claim
+
+    def recording(self, claim, outcome, *, ms=0, body_bytes=None, slow=False, status=None):
+        """What a sender would have to record of a send that ended now."""
+        if body_bytes is None:
+            body_bytes = encoded_size(claim.fragments, claim.settings.wire)
+        return Recording(
+            push=claim.id,
+            token=claim.token,
+            attempt=Attempt(
+                claim.attempt, self.now - ms, ms, outcome, status, b"answer", "", claim.reports
+            ),
+            decision=decide(
+                outcome,
+                failures=claim.failures,
+                reports=claim.reports,
+                ended_at=self.now,
+                retry_interval_ms=RETRY_MS,
+            ),
+            body_bytes=body_bytes,
+            slow=slow,
+        )
+
+    async def record(self, claims, outcome, **options):
+        claims = claims if isinstance(claims, list) else [claims]
+        return await self.store.record_outcomes(
+            [self.recording(claim, outcome, **options) for claim in claims], self.now
+        )
+
+    async def deliver(self, claims, **options):
+        written = await self.record(claims, Outcome.ACKNOWLEDGED, **options)
+        assert all(written)
+
+    async def fail(self, claims, **options):
+        written = await self.record(claims, Outcome.HTTP_ERROR, **options)
+        assert all(written)
+
+    async def too_large(self, claims, **options):
+        written = await self.record(claims, Outcome.TOO_LARGE, **options)
+        assert all(written)
+
+    async def exhaust(self, account="acme"):
+        """Fail the account's next push four times; return its last claim."""
+        for _ in range(VOICE_STATUS.max_sends):
+            claim = await self.claim_one()
+            await self.fail(claim)
+            self.turn(minutes=5)
+        return claim
+
+    async def deliver_all(self, **options):
+        """Claim and deliver until nothing can be sent now; return the sids of each push."""
+        pushes = []
+        while claims := await self.claim(**options):
+            await self.deliver(claims)
+            pushes += [sids(claim) for claim in claims]
+        return pushes
+
+    # looking
+
+    async def pushes(self, account="acme", state=None, limit=100):
+        """All pushes, newest first."""
+        items, cursor = [], None
+        while True:
+            page = await self.store.list_pushes(account, state=state, cursor=cursor, limit=limit)
+            items += page.items
+            cursor = page.next
+            if cursor is None:
+                return items
+
+    async def push_state(self, push):
+        return (await self.store.get_push(push)).push.state
+
+    async def find(self, **wanted):
+        return list(await self.store.find_reports(**wanted))
+
+    # upkeep
+
+    async def sweep(self, keep_from=None):
+        return await self.store.sweep(
+            self.now, keep_from=self.keep_from if keep_from is None else keep_from
+        )
+
+    async def settle(self, keep_from=None):
+        """Sweep until nothing is left to do; return what was done."""
+        done = Counter()
+        for _ in range(10_000):
+            swept = await self.sweep(keep_from)
+            done["expired"] += swept.reports_expired
+            done["reports"] += swept.reports_removed
+            done["pushes"] += swept.pushes_removed
+            if not swept.more:
+                return done
+        raise AssertionError("sweeping never ends")
+
+    async def check(self):
+        """What the store says of itself in different places agrees, and is on disk."""
+        for account in await self.store.list_accounts():
+            pushes = await self.pushes(account.account)
+            by_state, reports = Counter(), Counter()
+            for push in pushes:
+                by_state[push.state] += 1
+                reports[push.state] += push.reports
+            for state in State:
+                assert getattr(account.pushes, state) == by_state[state], (account, state)
+                listed = await self.pushes(account.account, state)
+                assert listed == [push for push in pushes if push.state is state]
+                if state is not State.WAITING:
+                    assert getattr(account.reports, state) == reports[state], (account, state)
+            assert account.reports.waiting >= reports[State.WAITING]
+            assert account == await self.store.get_account(account.account)
+        self.layout.check(self.store)
+
+
+@pytest.fixture
+async def desk(layout):
+    """A desk with an empty store; what the store says of itself is checked after the test."""
+    desk = await Desk(layout).open()
+    try:
+        yield desk
+        await desk.check()
+    finally:
+        await desk.store.close()
+
+
+@pytest.fixture
+def new_desk():
+    """For tests that open stores themselves."""
+    return Desk

@@ -1,0 +1,214 @@
+"""Facts about accounts, their settings, and the secrets of the service."""
+
+import pytest
+
+from statuspush.core.contract import Mode, Wire
+from statuspush.core.lifecycle import State
+from statuspush.store.base import (
+    Conflict,
+    Health,
+    PushSettings,
+    StateCounts,
+    UnknownAccount,
+    UnknownPush,
+)
+
+SETTINGS = PushSettings(
+    mode=Mode.PAUSED,
+    url="https://customer.example/path?a=%2B",
+    wire=Wire.DOUBLE,
+    max_reports=7,
+    max_bytes=100_000,
+    max_in_flight=3,
+    connect_seconds=1.25,
+    timeout_seconds=9.5,
+    secret="whsec_秘密",
+    headers=(("X-One", "1"), ("X-Two", "zwei ✓")),
+    learned_max_bytes=50_000,
+)
+
+
+async def test_a_new_account_is_off_and_empty(desk):
+    assert await desk.store.put_account("acme", "Acme", b"hash", desk.now) is True
+    account = await desk.get()
+    assert account.name == "Acme"
+    assert account.created_at == desk.now
+    assert account.push == PushSettings()
+    assert account.pushes == account.reports == StateCounts()
+    assert account.health == Health()
+    assert account.accepted_reports == account.waiting_reports == 0
+    assert account.oldest_waiting_at is None
+
+
+async def test_putting_an_account_again_renames_it_and_keeps_the_rest(desk):
+    await desk.account(max_reports=9)
+    before = await desk.get()
+    desk.turn(minutes=1)
+    assert await desk.store.put_account("acme", "Other", b"new", desk.now) is False
+    await desk.reopen()
+    after = await desk.get()
+    assert after.name == "Other"
+    assert after.created_at == before.created_at
+    assert after.push == before.push
+
+
+async def test_accounts_are_listed_by_name(desk):
+    for name in ("b", "a-2", "c", "a-10"):
+        await desk.account(name)
+    assert [a.account for a in await desk.store.list_accounts()] == ["a-10", "a-2", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda store, now: store.get_account("nobody"),
+        lambda store, now: store.set_push("nobody", PushSettings(), now),
+        lambda store, now: store.delete_account("nobody", force=True, now=now),
+        lambda store, now: store.list_pushes("nobody", state=None, cursor=None, limit=1),
+        lambda store, now: store.find_reports(account="nobody", sid="sid-1"),
+        lambda store, now: store.pull_reports("nobody", 1, now),
+        lambda store, now: store.redrive_account(
+            "nobody", since=None, until=None, states=frozenset(State), now=now
+        ),
+    ],
+)
+async def test_asking_for_an_unknown_account_says_so(desk, ask):
+    await desk.account()
+    with pytest.raises(UnknownAccount, match="nobody"):
+        await ask(desk.store, desk.now)
+
+
+async def test_the_unknown_ones_of_several_names_are_told(desk):
+    await desk.account("a")
+    await desk.account("b")
+    unknown = await desk.store.unknown_accounts(frozenset({"a", "b", "c", "d"}))
+    assert unknown == {"c", "d"}
+
+
+async def test_settings_come_back_as_given(desk):
+    await desk.account()
+    await desk.store.set_push("acme", SETTINGS, desk.now)
+    assert (await desk.get()).push == SETTINGS
+
+
+async def test_settings_come_back_as_given_after_a_restart(desk):
+    await desk.account()
+    await desk.store.set_push("acme", SETTINGS, desk.now)
+    await desk.reopen()
+    assert (await desk.get()).push == SETTINGS
+
+
+async def test_an_account_in_which_nothing_waits_can_be_deleted(desk):
+    await desk.account()
+    await desk.submit(2)
+    await desk.deliver_all()
+    await desk.store.delete_account("acme", force=False, now=desk.now)
+    with pytest.raises(UnknownAccount):
+        await desk.get()
+    await desk.reopen()
+    assert await desk.store.list_accounts() == []
+
+
+async def test_an_account_with_uncut_reports_is_not_deleted(desk):
+    await desk.account()
+    await desk.submit(3)
+    with pytest.raises(Conflict, match="3 reports"):
+        await desk.store.delete_account("acme", force=False, now=desk.now)
+    assert (await desk.get()).reports.waiting == 3
+
+
+async def test_an_account_with_a_waiting_push_is_not_deleted(desk):
+    await desk.account()
+    await desk.submit(3)
+    await desk.fail(await desk.claim_one())
+    with pytest.raises(Conflict):
+        await desk.store.delete_account("acme", force=False, now=desk.now)
+
+
+async def test_an_account_with_a_push_being_sent_is_not_deleted(desk):
+    await desk.account()
+    await desk.submit(3)
+    await desk.claim_one()
+    with pytest.raises(Conflict):
+        await desk.store.delete_account("acme", force=False, now=desk.now)
+
+
+async def test_force_deletes_an_account_in_any_state(desk):
+    await desk.account(max_reports=1, max_in_flight=2)
+    await desk.submit(4)
+    claims = await desk.claim() + await desk.claim()
+    await desk.fail(claims[0])
+    await desk.store.delete_account("acme", force=True, now=desk.now)
+    desk.turn(minutes=10)
+    assert await desk.claim() == []
+    assert await desk.store.next_due() is None
+
+
+async def test_the_outcome_of_a_deleted_accounts_push_is_refused(desk):
+    await desk.account()
+    await desk.submit()
+    claim = await desk.claim_one()
+    await desk.store.delete_account("acme", force=True, now=desk.now)
+    recording = desk.recording(claim, "acknowledged")
+    assert list(await desk.store.record_outcomes([recording], desk.now)) == [False]
+
+
+async def test_pushes_and_reports_of_a_deleted_account_are_not_shown(desk):
+    await desk.account()
+    (sid,) = await desk.submit()
+    claim = await desk.claim_one()
+    await desk.deliver(claim)
+    await desk.store.delete_account("acme", force=False, now=desk.now)
+    assert await desk.find(sid=sid) == []
+    with pytest.raises(UnknownPush):
+        await desk.store.get_push(claim.id)
+
+
+async def test_a_deleted_account_made_again_begins_empty(desk):
+    await desk.account()
+    await desk.submit(5)
+    await desk.fail(await desk.claim_one())
+    await desk.store.delete_account("acme", force=True, now=desk.now)
+    await desk.account()
+    await desk.reopen()
+    account = await desk.get()
+    assert account.accepted_reports == 0
+    assert account.pushes == StateCounts()
+    assert await desk.pushes() == []
+    appended = await desk.append([desk.report(1)])
+    assert appended.accepted == 1
+    assert desk.sids(await desk.claim_one()) == ["sid-1"]
+
+
+async def test_figures_are_free_of_a_deleted_account(desk):
+    await desk.account(max_reports=2)
+    await desk.submit(5)
+    await desk.claim_one()
+    await desk.store.delete_account("acme", force=True, now=desk.now)
+    figures = await desk.store.figures()
+    assert figures.reports_waiting == figures.pushes_waiting == figures.pushes_sending == 0
+
+
+async def test_a_secret_is_none_until_it_is_put(desk):
+    assert await desk.store.get_secret("operator") is None
+    await desk.store.put_secret("operator", b"\x00one")
+    assert await desk.store.get_secret("operator") == b"\x00one"
+    await desk.store.put_secret("operator", b"two")
+    await desk.reopen()
+    assert await desk.store.get_secret("operator") == b"two"
+
+
+async def test_figures_count_what_is_stored_and_waits(desk):
+    await desk.account(max_reports=2, max_in_flight=2)
+    await desk.submit(7)
+    first, second = await desk.claim() + await desk.claim()
+    await desk.fail(first)
+    figures = await desk.store.figures()
+    assert figures.reports_stored == figures.reports_waiting == 7
+    assert figures.pushes_waiting == 1
+    assert figures.pushes_sending == 1
+    assert figures.bytes_on_disk > 0
+
+
+async def test_a_ping_answers_while_the_store_works(desk):
+    await desk.store.ping()

@@ -1,0 +1,239 @@
+"""Facts about redrives: what is sent again when a person asks, and what is not."""
+
+import pytest
+
+from statuspush.core.contract import Mode
+from statuspush.core.lifecycle import State
+from statuspush.store.base import Conflict, UnknownPush
+
+GIVEN_UP = frozenset({State.EXHAUSTED, State.CANCELLED})
+
+
+async def redrive(desk, states=GIVEN_UP, since=None, until=None):
+    return await desk.store.redrive_account(
+        "acme", since=since, until=until, states=frozenset(states), now=desk.now
+    )
+
+
+async def test_an_exhausted_push_is_sent_again_as_a_new_push(desk):
+    await desk.account()
+    sids = await desk.submit(3)
+    old = await desk.exhaust()
+    redriven = await desk.store.redrive_push(old.id, desk.now)
+    assert (redriven.pushes, redriven.reports) == (1, 3)
+    claim = await desk.claim_one()
+    assert [claim.id] == list(redriven.ids)
+    assert claim.id != old.id
+    assert desk.sids(claim) == sids
+    assert (claim.attempt, claim.failures) == (1, 0)
+    detail = await desk.store.get_push(claim.id)
+    assert detail.push.redrive_of == old.id
+    assert await desk.push_state(old.id) is State.EXHAUSTED
+
+
+async def test_a_redrive_survives_a_restart(desk):
+    await desk.account()
+    sids = await desk.submit(3)
+    old = await desk.exhaust()
+    await desk.store.redrive_push(old.id, desk.now)
+    await desk.reopen()
+    assert desk.sids(await desk.claim_one()) == sids
+
+
+async def test_a_delivered_push_can_be_redriven(desk):
+    await desk.account()
+    sids = await desk.submit(3)
+    old = await desk.claim_one()
+    await desk.deliver(old)
+    await desk.store.redrive_push(old.id, desk.now)
+    assert await desk.deliver_all() == [sids]
+
+
+async def test_a_redriven_push_has_four_sends_of_its_own(desk):
+    await desk.account()
+    await desk.submit(3)
+    old = await desk.exhaust()
+    (new,) = (await desk.store.redrive_push(old.id, desk.now)).ids
+    await desk.exhaust()
+    assert await desk.push_state(new) is State.EXHAUSTED
+    assert await desk.claim() == []
+
+
+@pytest.mark.parametrize("push", ["psh_0000000000000", "nonsense", ""])
+async def test_an_unknown_push_is_not_redriven(desk, push):
+    await desk.account()
+    with pytest.raises(UnknownPush):
+        await desk.store.redrive_push(push, desk.now)
+
+
+async def test_a_push_that_waits_or_is_sent_is_not_redriven(desk):
+    await desk.account()
+    await desk.submit()
+    claim = await desk.claim_one()
+    with pytest.raises(Conflict, match=claim.id):
+        await desk.store.redrive_push(claim.id, desk.now)
+    await desk.fail(claim)
+    with pytest.raises(Conflict, match=claim.id):
+        await desk.store.redrive_push(claim.id, desk.now)
+
+
+async def test_a_push_whose_redrive_is_under_way_is_not_redriven(desk):
+    await desk.account()
+    await desk.submit()
+    old = await desk.exhaust()
+    (new,) = (await desk.store.redrive_push(old.id, desk.now)).ids
+    with pytest.raises(Conflict, match=new):
+        await desk.store.redrive_push(old.id, desk.now)
+    assert len(await desk.claim()) == 1
+    with pytest.raises(Conflict, match=new):
+        await desk.store.redrive_push(old.id, desk.now)
+
+
+async def test_nothing_is_redriven_while_the_interface_is_off(desk):
+    await desk.account()
+    await desk.submit()
+    old = await desk.exhaust()
+    await desk.set(mode=Mode.OFF)
+    with pytest.raises(Conflict, match="off"):
+        await desk.store.redrive_push(old.id, desk.now)
+    with pytest.raises(Conflict, match="off"):
+        await redrive(desk)
+
+
+async def test_nothing_is_redriven_without_a_url(desk):
+    await desk.account()
+    await desk.submit()
+    old = await desk.exhaust()
+    await desk.set(url=None)
+    with pytest.raises(Conflict, match="URL"):
+        await desk.store.redrive_push(old.id, desk.now)
+    with pytest.raises(Conflict, match="URL"):
+        await redrive(desk)
+
+
+async def test_a_redrive_while_paused_waits(desk):
+    await desk.account()
+    await desk.submit(2)
+    old = await desk.exhaust()
+    await desk.set(mode=Mode.PAUSED)
+    await desk.store.redrive_push(old.id, desk.now)
+    assert await desk.claim() == []
+    assert (await desk.get()).reports.waiting == 2
+    await desk.set(mode=Mode.ON)
+    assert len(await desk.claim()) == 1
+
+
+async def test_reports_accepted_while_off_can_be_redriven(desk):
+    await desk.account(mode=Mode.OFF, max_reports=3)
+    sids = await desk.submit(7)
+    await desk.set(mode=Mode.ON)
+    (cover,) = await desk.pushes()
+    redriven = await desk.store.redrive_push(cover.id, desk.now)
+    assert (redriven.pushes, redriven.reports) == (3, 7)
+    assert await desk.deliver_all() == [sids[:3], sids[3:6], sids[6:]]
+
+
+async def test_neighbouring_pushes_come_back_as_full_ones(desk):
+    await desk.account(max_reports=1)
+    sids = await desk.submit(5)
+    for _ in range(5):
+        await desk.exhaust()
+    await desk.set(max_reports=500)
+    redriven = await redrive(desk)
+    assert (redriven.pushes, redriven.reports) == (1, 5)
+    assert await desk.deliver_all() == [sids]
+
+
+async def test_pushes_with_a_delivered_one_between_stay_apart(desk):
+    await desk.account(max_reports=1)
+    await desk.submit(3)
+    await desk.exhaust()
+    await desk.deliver(await desk.claim_one())
+    await desk.exhaust()
+    redriven = await redrive(desk)
+    assert (redriven.pushes, redriven.reports) == (2, 2)
+    assert await desk.deliver_all() == [["sid-1"], ["sid-3"]]
+
+
+async def test_what_was_redriven_and_delivered_is_left_out(desk):
+    await desk.account()
+    await desk.submit(2)
+    old = await desk.exhaust()
+    await desk.store.redrive_push(old.id, desk.now)
+    await desk.deliver_all()
+    assert (await redrive(desk)).pushes == 0
+    await desk.submit(1)
+    await desk.exhaust()
+    assert (await redrive(desk)).reports == 1
+
+
+async def test_what_is_under_way_again_is_left_out(desk):
+    await desk.account(max_reports=2)
+    await desk.submit(2)
+    first = await desk.exhaust()
+    await desk.submit(2)
+    await desk.exhaust()
+    await desk.store.redrive_push(first.id, desk.now)
+    redriven = await redrive(desk)
+    assert (redriven.pushes, redriven.reports) == (1, 2)
+    assert (await redrive(desk)).pushes == 0
+
+
+async def test_only_the_states_asked_for_are_redriven(desk):
+    await desk.account(max_reports=1)
+    await desk.submit(1)
+    await desk.exhaust()
+    await desk.submit(1)
+    await desk.set(mode=Mode.OFF)
+    await desk.set(mode=Mode.ON)
+    await desk.submit(1)
+    await desk.deliver_all()
+    assert (await redrive(desk, {State.WAITING, State.SENDING})).pushes == 0
+    await redrive(desk, {State.EXHAUSTED})
+    assert await desk.deliver_all() == [["sid-1"]]
+    await redrive(desk, {State.CANCELLED})
+    assert await desk.deliver_all() == [["sid-2"]]
+    await redrive(desk, {State.DELIVERED})
+    assert sorted(await desk.deliver_all()) == [["sid-1"], ["sid-2"], ["sid-3"]]
+
+
+async def test_only_pushes_created_in_the_window_are_redriven(desk):
+    await desk.account(max_reports=1)
+    created = []
+    for _ in range(4):
+        await desk.submit(1)
+        created.append(desk.now)
+        await desk.exhaust()
+    assert (await redrive(desk, since=created[1], until=created[3])).reports == 2
+    assert await desk.deliver_all() == [["sid-2"], ["sid-3"]]
+    assert (await redrive(desk, until=created[0])).reports == 0
+    assert (await redrive(desk, since=created[3])).reports == 1
+    assert (await redrive(desk, until=created[0] + 1)).reports == 1
+
+
+async def test_a_redrive_of_many_names_the_first_hundred(desk):
+    await desk.account(mode=Mode.OFF, max_reports=1)
+    await desk.submit(150)
+    await desk.set(mode=Mode.ON)
+    redriven = await redrive(desk)
+    assert (redriven.pushes, redriven.reports, len(redriven.ids)) == (150, 150, 100)
+    assert len(await desk.deliver_all()) == 150
+
+
+async def test_redriven_pushes_are_sent_in_the_order_of_acceptance(desk):
+    await desk.account(mode=Mode.OFF, max_reports=2, max_in_flight=3)
+    sids = await desk.submit(9)
+    await desk.set(mode=Mode.ON)
+    await redrive(desk)
+    assert [sid for push in await desk.deliver_all() for sid in push] == sids
+
+
+async def test_a_redriven_push_stays_within_the_byte_cap(desk):
+    await desk.account()
+    sids = await desk.submit(9)
+    old = await desk.exhaust()
+    await desk.set(max_bytes=1000)
+    await desk.store.redrive_push(old.id, desk.now)
+    pushes = await desk.deliver_all()
+    assert [sid for push in pushes for sid in push] == sids
+    assert max(len(push) for push in pushes) < 9
