@@ -162,24 +162,20 @@ int ftruncate(int fd, off_t length) { return do_truncate(fd, length); }
 static int do_sync(int fd, int (*sync)(int))
 {
     char path[PATH_MAX];
-    int kind, result;
+    int kind, result, failing;
     if ((record_fd < 0 && !eio_file) || !(kind = what_is(fd, path)))
         return sync(fd);
-    if (eio_file && !access(eio_file, F_OK)) {
-        errno = EIO;
-        return -1;
-    }
-    if (record_fd < 0)
-        return sync(fd);
-    /* What was written before it begins is on disk when it has ended. */
+    /* What was written before it begins is on disk when it has ended; if it fails, never. */
     pthread_mutex_lock(&order);
     record(kind == 1 ? 'S' : 'D', path, 0, NULL, 0);
     pthread_mutex_unlock(&order);
-    result = sync(fd);
+    failing = eio_file && !access(eio_file, F_OK);
+    result = failing ? -1 : sync(fd);
     pthread_mutex_lock(&order);
-    if (!result)
-        record(kind == 1 ? 's' : 'd', path, 0, NULL, 0);
+    record(result ? (kind == 1 ? 'e' : 'f') : (kind == 1 ? 's' : 'd'), path, 0, NULL, 0);
     pthread_mutex_unlock(&order);
+    if (failing)
+        errno = EIO;
     return result;
 }
 

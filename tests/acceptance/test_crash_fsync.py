@@ -5,7 +5,6 @@ import signal
 import time
 
 import pytest
-
 from tests.acceptance.harness import Submitters, build_shim, reconcile, stage, wait_for
 
 ACCOUNTS = ("a", "slow")
@@ -25,8 +24,7 @@ def break_loop(directory, stop, *, rounds):
         customer.behave("slow", wait=0.1)
         load = Submitters(service, ACCOUNTS, directory / "accepted.journal", threads=2).start()
         for _ in range(rounds):
-            before = len(load.accepted)
-            wait_for("load", lambda: len(load.accepted) > before + 300)
+            load.more(300)
             failing.touch()
             wait_for("it has noticed", lambda: service.log("store is broken"))
             time.sleep(0.2)  # answers to what was on disk before are still on their way

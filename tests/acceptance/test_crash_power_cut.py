@@ -17,10 +17,11 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
+from tests.acceptance.harness import Submitters, build_shim, report, stage, wait_for
+
 from statuspush.core.report import read_submissions
 from statuspush.core.wire import fragments
 from statuspush.store.sqlite import SqliteStore
-from tests.acceptance.harness import Submitters, build_shim, report, stage, wait_for
 
 _HEAD = struct.Struct("=cHQQ")
 _SECTOR = 512
@@ -69,6 +70,13 @@ class File:
         count = self.syncing.pop(0)  # the earliest, if several are under way: the least is certain
         for operation in self.pending[:count]:
             _apply(self.certain, operation)
+        del self.pending[:count]
+        self.syncing = [max(0, later - count) for later in self.syncing]
+
+    def sync_failed(self):
+        # The kernel has given these writes up and counts their pages as clean: no later fsync
+        # writes them, though the process still reads them.
+        count = self.syncing.pop(0)
         del self.pending[:count]
         self.syncing = [max(0, later - count) for later in self.syncing]
 
@@ -121,6 +129,8 @@ class Disk:
                 self.now[path].syncing.append(len(self.now[path].pending))
             case "s":
                 self.now[path].synced()
+            case "e":
+                self.now[path].sync_failed()
             case "D":
                 self.syncing.append(len(self.pending))
             case "d":
@@ -128,12 +138,16 @@ class Disk:
                 _enter(self.entries, self.pending[:count])
                 del self.pending[:count]
                 self.syncing = [max(0, later - count) for later in self.syncing]
+            case "f":
+                self.syncing.pop(0)
 
     def after_cut(self, chance, how):
         """Path -> content as it may be found."""
         entries = dict(self.entries)
         kept = {"none": 0, "all": len(self.pending)}.get(how)
-        _enter(entries, self.pending[: chance.randint(0, len(self.pending)) if kept is None else kept])
+        if kept is None:
+            kept = chance.randint(0, len(self.pending))
+        _enter(entries, self.pending[:kept])
         return {path: file.after_cut(chance, how) for path, file in entries.items()}
 
 
@@ -145,18 +159,24 @@ def _enter(entries, changes):
             entries[path] = file
 
 
-def record_run(directory, *, seconds, restarts, large=0):
-    """Run the service under load with everything recorded; returns the submitters' journal."""
+def record_run(directory, *, seconds, restarts, large=0, fsync_fails=False):
+    """Run the service under load with everything recorded; returns the submitters' journal.
+
+    With ``fsync_fails`` it does before each restart, which is a kill -9 then.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     record = directory / "operations"
+    failing = directory / "fsync-fails"
     environment = {
+        "SHIM_EIO": str(failing),
         "LD_PRELOAD": str(build_shim(directory)),
         "SHIM_DATABASE": str(directory / "statuspush.db"),
         "SHIM_RECORD": str(record),
     }
-    with stage(
-        directory, ACCOUNTS, environment=environment, retry_interval_seconds="0.3"
-    ) as (service, customer):
+    with stage(directory, ACCOUNTS, environment=environment, retry_interval_seconds="0.3") as (
+        service,
+        customer,
+    ):
         customer.behave("failing", fails=0.5)
         load = Submitters(
             service,
@@ -168,7 +188,11 @@ def record_run(directory, *, seconds, restarts, large=0):
         ).start()
         for restart in range(restarts):
             time.sleep(seconds / (restarts + 1))
-            if restart % 2:
+            if fsync_fails:
+                failing.touch()
+                wait_for("it has noticed", lambda n=restart: len(service.log("is broken")) > n)
+                failing.unlink()
+            if restart % 2 or fsync_fails:
                 service.kill()
             else:
                 service.terminate()
@@ -179,10 +203,12 @@ def record_run(directory, *, seconds, restarts, large=0):
     return record, load
 
 
-def cut_loop(directory, *, cuts, seconds, restarts, large=0, seed=4):
+def cut_loop(directory, *, cuts, seconds, restarts, large=0, fsync_fails=False, seed=4):
     """Cut the power at so many points of a recorded run, and look what is there."""
     chance = random.Random(seed)
-    record, load = record_run(directory, seconds=seconds, restarts=restarts, large=large)
+    record, load = record_run(
+        directory, seconds=seconds, restarts=restarts, large=large, fsync_fails=fsync_fails
+    )
     operations = list(read_record(record))
     ends = [i for i, operation in enumerate(operations) if operation.kind in "sd"]
     points = [chance.randrange(len(operations)) for _ in range(cuts // 2)]
@@ -205,7 +231,10 @@ def cut_loop(directory, *, cuts, seconds, restarts, large=0, seed=4):
                 (room / path.rpartition("/")[2]).write_bytes(content)
             sids = [sid for mark, sid in promised if mark <= operation.end]
             if len(sids) > _LATEST:  # all of the latest, some of those that are long safe
-                sids = [*chance.sample(sids[:-_LATEST], min(1000, len(sids) - _LATEST)), *sids[-_LATEST:]]
+                sids = [
+                    *chance.sample(sids[:-_LATEST], min(1000, len(sids) - _LATEST)),
+                    *sids[-_LATEST:],
+                ]
             missing = asyncio.run(_missing(room / "statuspush.db", sids, load.accepted))
             checked += len(sids)
             lost += missing
@@ -257,3 +286,8 @@ def test_a_power_cut_at_any_point_loses_nothing_acknowledged(tmp_path):
     figures = cut_loop(tmp_path, cuts=16, seconds=3, restarts=2)
     assert figures["promises checked"] > 1000
     assert figures["checkpoints' writes"] > 0
+
+
+def test_a_power_cut_after_a_failed_fsync_and_a_restart_loses_nothing_acknowledged(tmp_path):
+    """The restart reads what the failed fsync gave up, and must not build on it."""
+    cut_loop(tmp_path, cuts=16, seconds=3, restarts=2, fsync_fails=True)

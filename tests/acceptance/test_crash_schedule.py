@@ -5,7 +5,6 @@ import time
 from itertools import pairwise
 
 import pytest
-
 from tests.acceptance.harness import build_shim, reports, stage, wait_for
 
 
@@ -74,9 +73,10 @@ def clock_moves(directory, *, interval, moves, late):
     offset = directory / "offset"
     offset.write_bytes(struct.pack("=q", 0))
     environment = {"LD_PRELOAD": str(build_shim(directory)), "SHIM_CLOCK": str(offset)}
-    with stage(
-        directory, ["a"], environment=environment, retry_interval_seconds=str(interval)
-    ) as (service, customer):
+    with stage(directory, ["a"], environment=environment, retry_interval_seconds=str(interval)) as (
+        service,
+        customer,
+    ):
         customer.behave("a", status=500, answer="out of order")
         service.submit(reports("a", "r", 7))
         for sends, move in enumerate(moves, 1):

@@ -30,7 +30,7 @@ def test_a_second_process_is_refused_and_the_first_not_disturbed(tmp_path):
 
 
 def test_a_second_process_may_start_when_the_first_was_killed(tmp_path):
-    with stage(tmp_path, ["a"]) as (service, customer):
+    with stage(tmp_path, ["a"]) as (service, _):
         service.submit(reports("a", "r", 5))
         service.kill()
         service.port = 0
@@ -48,7 +48,7 @@ def test_a_database_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path):
         connection.close()
         before = _rows(service.database)
         refused = service.spawn()
-        output, _ = refused.communicate(timeout=60)
+        refused.communicate(timeout=60)
         assert refused.returncode not in (0, -9)
         said = service.log_path.read_text()
         assert f"schema version {version + 1}" in said

@@ -16,8 +16,7 @@ def drain_loop(directory, *, stops):
         customer.behave("flaky", fails=0.1)
         load = Submitters(service, accounts, directory / "accepted.journal").start()
         for _ in range(stops):
-            before = len(load.accepted)
-            wait_for("load", lambda: len(load.accepted) > before + 200)
+            load.more(200)
             began = time.monotonic()
             assert service.terminate(30) == 0
             longest = max(longest, time.monotonic() - began)

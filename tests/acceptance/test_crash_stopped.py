@@ -3,7 +3,7 @@
 import signal
 import time
 
-from tests.acceptance.harness import Submitters, reconcile, stage, wait_for
+from tests.acceptance.harness import Submitters, reconcile, stage
 
 ACCOUNTS = ("quick", "slow")
 
@@ -14,8 +14,7 @@ def stop_loop(directory, *, stops, seconds):
         customer.behave("slow", wait=0.3)
         load = Submitters(service, ACCOUNTS, directory / "accepted.journal").start()
         for _ in range(stops):
-            before = len(load.accepted)
-            wait_for("load", lambda: len(load.accepted) > before + 200)
+            load.more(200)
             service.signal(signal.SIGSTOP)
             time.sleep(seconds)
             service.signal(signal.SIGCONT)

@@ -32,7 +32,7 @@ REPORTS = [
     },
     {
         "account": "tour",
-        "sid": "a+b%2B \"\\",
+        "sid": 'a+b%2B "\\',
         "user_receive_time": "2024-05-17T02:23:05Z",
         "duration": 0,
         "error_msg": "用户 50%",
@@ -98,9 +98,7 @@ def test_tour(service, wire):
         names = [name for name, _ in arrival.header_list]
         assert names.count("Accept") == names.count("Content-Type") == 1
         assert arrival.headers["accept"] == "application/json;charset=utf-8;"
-        assert (
-            arrival.headers["content-type"] == "application/x-www-form-urlencoded;charset=utf-8;"
-        )
+        assert arrival.headers["content-type"] == "application/x-www-form-urlencoded;charset=utf-8;"
         assert arrival.headers["host"] == f"127.0.0.1:{endpoint.port}"
         assert arrival.headers["webhook-id"] == delivered["id"]
         assert arrival.headers["x-push-attempt"] == "1"

@@ -102,7 +102,11 @@ def test_a_full_backlog_drops_our_syn(service):
                 break
             assert len(queued) < 10, "the backlog takes everything"
         shown = attempt(
-            service, "blackhole", f"http://127.0.0.1:{port}/", connect_seconds=0.5, timeout_seconds=5
+            service,
+            "blackhole",
+            f"http://127.0.0.1:{port}/",
+            connect_seconds=0.5,
+            timeout_seconds=5,
         )
         for client in queued:
             client.close()

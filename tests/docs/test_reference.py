@@ -1,4 +1,4 @@
-"""The reference documents hold everything there is: settings, routes, problems, metrics, commands."""
+"""The reference holds all there is: settings, routes, problems, metrics, commands."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ UNLISTED_ROUTES = {"GET /openapi.json", "GET /docs", "GET /problems/{name}"}
 @pytest.fixture(scope="module")
 def openapi():
     """The document that a running service answers with."""
-    nothing = cast(Any, None)
+    nothing = cast("Any", None)
     deps = WebDependencies(
         store=nothing,
         accept=nothing,
@@ -129,7 +129,9 @@ def test_each_push_setting_is_documented(document):
 
 def test_each_problem_is_documented(document):
     """With type, status and the words of the code."""
-    rows = {row[0].strip("`"): row for row in document("docs/api.md").rows() if "/problems/" in row[0]}
+    rows = {
+        row[0].strip("`"): row for row in document("docs/api.md").rows() if "/problems/" in row[0]
+    }
     assert set(rows) == {kind.uri for kind in problems.KINDS.values()}
     for kind in problems.KINDS.values():
         _, status, meaning = rows[kind.uri]
@@ -159,7 +161,7 @@ def test_each_metric_is_documented(document, name):
 @OPERATION
 def test_each_command_is_documented(document, name):
     """In the table of commands; and no other is."""
-    group = cast(Any, typer.main.get_command(cli))
+    group = cast("Any", typer.main.get_command(cli))
     commands = set()
     for word, command in group.commands.items():
         inner = getattr(command, "commands", None)

@@ -5,9 +5,11 @@ passes the same tests. After every test, what the store says of itself is compar
 """
 
 import json
+import os
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -16,7 +18,7 @@ from statuspush.core.lifecycle import State, decide
 from statuspush.core.outcome import Outcome
 from statuspush.core.report import Submission
 from statuspush.core.wire import encoded_size, fragments
-from statuspush.store.base import Attempt, PushSettings, Recording
+from statuspush.store.base import Attempt, Recording
 from statuspush.store.sqlite import SqliteStore, sid_filter, tail
 from statuspush.store.sqlite.accounts import load_accounts
 from statuspush.store.sqlite.file import connect
@@ -53,10 +55,25 @@ def sids(found):
 def state_under_way(state):
     return {
         name: getattr(state, name)
-        for name in (
-            "id account name created_at settings next_seq cursor pull_cursor tallies expired"
-            " failures slow last_outcome last_attempt_at last_delivered_at under_way in_flight"
-        ).split()
+        for name in [
+            "id",
+            "account",
+            "name",
+            "created_at",
+            "settings",
+            "next_seq",
+            "cursor",
+            "pull_cursor",
+            "tallies",
+            "expired",
+            "failures",
+            "slow",
+            "last_outcome",
+            "last_attempt_at",
+            "last_delivered_at",
+            "under_way",
+            "in_flight",
+        ]
     }
 
 
@@ -91,20 +108,33 @@ class SqliteLayout:
 LAYOUTS = {"sqlite": None, "sqlite-sorted": 4}
 
 
+def new_folder():
+    """A folder for a database, in memory if the system has such a place: an fsync is free there."""
+    shared_memory = Path("/dev/shm")
+    return TemporaryDirectory(dir=shared_memory if os.access(shared_memory, os.W_OK) else None)
+
+
+@pytest.fixture
+def folder():
+    with new_folder() as name:
+        yield Path(name)
+
+
 @pytest.fixture(params=LAYOUTS)
-def layout(request, tmp_path, monkeypatch):
+def layout(request, folder, monkeypatch):
     """Where the store's reports are: all in the open end of the log, or mostly in sorted runs."""
     run_reports = LAYOUTS[request.param]
     if run_reports is not None:
         monkeypatch.setattr(tail, "RUN_REPORTS", run_reports)
         monkeypatch.setattr(sid_filter, "ROWS", 1 << 12)
-    return SqliteLayout(tmp_path / "status.db", run_reports)
+    return SqliteLayout(folder / "status.db", run_reports)
 
 
 class Desk:
     """A store, the time, and the words in which tests ask for things."""
 
     START, MINUTE, DAY, URL, RETRY_MS = START, MINUTE, DAY, URL, RETRY_MS
+    new_folder = staticmethod(new_folder)
     report = staticmethod(report)
     sids = staticmethod(sids)
 
@@ -131,7 +161,9 @@ class Desk:
 
     async def account(self, account="acme", **settings):
         """An account that is on, unless the settings say otherwise."""
-        await self.store.put_account(account, account.title(), b"hash of " + account.encode(), self.now)
+        await self.store.put_account(
+            account, account.title(), b"hash of " + account.encode(), self.now
+        )
         await self.set(account, **({"mode": Mode.ON, "url": URL} | settings))
         return account
 

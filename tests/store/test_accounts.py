@@ -201,7 +201,7 @@ async def test_a_secret_is_none_until_it_is_put(desk):
 async def test_figures_count_what_is_stored_and_waits(desk):
     await desk.account(max_reports=2, max_in_flight=2)
     await desk.submit(7)
-    first, second = await desk.claim() + await desk.claim()
+    first, _ = await desk.claim() + await desk.claim()
     await desk.fail(first)
     figures = await desk.store.figures()
     assert figures.reports_stored == figures.reports_waiting == 7

@@ -111,7 +111,21 @@ async def test_nothing_is_stored_when_one_account_is_unknown(desk):
 
 async def test_sids_are_told_apart_letter_for_letter(desk):
     await desk.account()
-    names = ["A", "a", "a ", " a", "\u00e1", "a\u0301", "a%", "a+", "a'", 'a"', "a\\", "a\\u002b", "电"]
+    names = [
+        "A",
+        "a",
+        "a ",
+        " a",
+        "\u00e1",
+        "a\u0301",
+        "a%",
+        "a+",
+        "a'",
+        'a"',
+        "a\\",
+        "a\\u002b",
+        "电",
+    ]
     reports = [desk.report(1, sid=name) for name in names]
     assert (await desk.append(reports)).accepted == len(names)
     assert (await desk.append(reports)).duplicates == len(names)

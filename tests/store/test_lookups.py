@@ -72,7 +72,9 @@ async def test_pushes_of_another_account_are_not_listed(desk):
     assert await desk.pushes("b") == []
 
 
-@pytest.mark.parametrize("cursor", ["", "psh_", "nonsense", "psh_iiiiiiiiiiiii", "psh_zzzzzzzzzzzzz"])
+@pytest.mark.parametrize(
+    "cursor", ["", "psh_", "nonsense", "psh_iiiiiiiiiiiii", "psh_zzzzzzzzzzzzz"]
+)
 async def test_a_bad_cursor_is_refused(desk, cursor):
     await desk.account()
     with pytest.raises(InputError):

@@ -1,5 +1,7 @@
 """Facts about outcomes: what becomes of a push, of its account's standing, and of its history."""
 
+from dataclasses import replace
+
 import pytest
 
 from statuspush.core.contract import VOICE_STATUS, Mode
@@ -116,8 +118,6 @@ async def test_an_outcome_of_an_unknown_push_is_refused(desk, push):
     await desk.submit()
     claim = await desk.claim_one()
     other = desk.recording(claim, Outcome.ACKNOWLEDGED)
-    from dataclasses import replace
-
     written = await desk.store.record_outcomes([replace(other, push=push)], desk.now)
     assert list(written) == [False]
 

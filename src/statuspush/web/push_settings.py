@@ -67,7 +67,8 @@ def _secret(value: object) -> str:
 def _headers(current: tuple[tuple[str, str], ...]) -> Rule:
     def read(value: object) -> tuple[tuple[str, str], ...]:
         if not isinstance(value, dict):
-            raise wrong_value(value, "an object of names and values", "由名称和值组成的对象")
+            # Like the messages below, without what was given: it may hold a password.
+            raise Wrong("must be an object of names and values", "必须是由名称和值组成的对象")
         if len(value) > MAX_HEADERS:
             raise Wrong(
                 f"may hold at most {MAX_HEADERS} headers, got {len(value)}",

@@ -1,6 +1,7 @@
 """The embedded engine: the store contract on one SQLite file, for one process."""
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -29,6 +30,7 @@ from statuspush.store.base import (
     ReportHistory,
     StateCounts,
     StoreFigures,
+    StoreUnavailable,
     Swept,
     UnknownAccount,
     UnknownPush,
@@ -149,7 +151,10 @@ class SqliteStore:
         return state
 
     async def _read(self, question: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._reader, question)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._reader, question)
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"cannot read the database: {error}") from error
 
     # accounts
 

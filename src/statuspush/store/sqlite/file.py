@@ -15,6 +15,7 @@ APPLICATION_ID: Final = 0x53545053
 """Marks a file as ours ("STPS"), so that another program's database is never migrated."""
 _PAGE_BYTES: Final = 8192
 _CACHE_KIB: Final = 64 * 1024
+_COPY_BYTES: Final = 1 << 20
 
 
 class FileLock:
@@ -141,10 +142,31 @@ def open_database(database: Path) -> sqlite3.Connection:
     try:
         # Secrets of customers are in it: not for other users of the machine.
         os.close(os.open(database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        _write_log_again(database)
     except OSError as error:
         raise StoreRefused(f"cannot open the database {database}: {error.strerror}") from error
     with refusing(database):
         return connect(database)
+
+
+def _write_log_again(database: Path) -> None:
+    """Put the write-ahead log that a killed process left on disk once more, byte for byte.
+
+    After an fsync that failed, the system shows pages that it has given up writing. Recovery
+    would read them, and go on behind them: at the next power cut the log would end where they
+    are missing, and everything acknowledged since then would be lost.
+    """
+    try:
+        log = os.open(f"{database.resolve()}-wal", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        at = 0
+        while part := os.pread(log, _COPY_BYTES, at):
+            at += os.pwrite(log, part, at)
+        os.fsync(log)
+    finally:
+        os.close(log)
 
 
 @contextmanager

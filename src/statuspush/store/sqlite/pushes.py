@@ -19,7 +19,6 @@ from statuspush.store.sqlite.accounts import write_settings
 from statuspush.store.sqlite.hot import AccountState, PushUnderWay, Turns
 from statuspush.store.sqlite.log import ReportLog
 
-
 _UPDATE = (
     "UPDATE pushes SET state = ?, count = ?, attempts = ?, failures = ?, due_at = ?,"
     " delivered_at = ?, token = NULL, claimed_until = NULL WHERE id = ?"

@@ -1,0 +1,205 @@
+"""Facts about the database file: who may open it, and what happens to its schema."""
+
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from statuspush.store.base import StoreRefused
+from statuspush.store.sqlite import SqliteStore, file, migrate_file, schema_version
+
+NOW = 1_767_323_045_678
+OPEN = """
+import asyncio, sys
+from statuspush.store.base import StoreRefused
+from statuspush.store.sqlite import SqliteStore
+try:
+    asyncio.run(SqliteStore(sys.argv[1]).open(1767323045678))
+except StoreRefused as refused:
+    print(refused)
+    sys.exit(3)
+"""
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "status.db"
+
+
+async def open_and_close(path):
+    store = SqliteStore(path)
+    await store.open(NOW)
+    await store.close()
+
+
+async def test_a_second_process_is_refused_in_plain_words(path):
+    store = SqliteStore(path)
+    await store.open(NOW)
+    try:
+        second = subprocess.run(
+            [sys.executable, "-c", OPEN, str(path)],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    finally:
+        await store.close()
+    assert second.returncode == 3, second.stderr
+    assert f"another statuspush process (pid {os.getpid()})" in second.stdout
+    assert "stop it first" in second.stdout
+
+
+async def test_a_second_store_of_one_process_is_refused_and_harms_nothing(path):
+    store = SqliteStore(path)
+    await store.open(NOW)
+    with pytest.raises(StoreRefused, match="another statuspush process"):
+        await SqliteStore(path).open(NOW)
+    with pytest.raises(StoreRefused):
+        migrate_file(path)
+    await store.put_account("a", "A", b"", NOW)
+    await store.close()
+
+
+async def test_a_link_to_the_file_is_the_same_file(path, tmp_path):
+    link = tmp_path / "link.db"
+    link.symlink_to(path)
+    store = SqliteStore(path)
+    await store.open(NOW)
+    with pytest.raises(StoreRefused, match="another statuspush process"):
+        await SqliteStore(link).open(NOW)
+    await store.close()
+
+
+async def test_the_lock_goes_with_the_store(path):
+    await open_and_close(path)
+    await open_and_close(path)
+
+
+async def test_a_refused_open_lets_the_next_one_in(path):
+    path.write_bytes(b"no database at all" * 100)
+    with pytest.raises(StoreRefused):
+        await SqliteStore(path).open(NOW)
+    path.unlink()
+    await open_and_close(path)
+
+
+async def test_the_files_are_for_their_owner_only(path):
+    mask = os.umask(0)
+    try:
+        store = SqliteStore(path)
+        await store.open(NOW)
+        await store.put_secret("a", b"b")
+        for suffix in ("", "-wal", "-shm", "-lock"):
+            found = stat.S_IMODE(os.stat(f"{path}{suffix}").st_mode)
+            assert found == 0o600, suffix
+        await store.close()
+    finally:
+        os.umask(mask)
+
+
+async def test_a_file_has_our_mark_pages_and_journal(path):
+    await open_and_close(path)
+    connection = sqlite3.connect(path)
+    asked = ("application_id", "page_size", "journal_mode", "user_version")
+    found = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in asked]
+    connection.close()
+    assert found == [file.APPLICATION_ID, 8192, "wal", file.migrations()[-1][0]]
+
+
+async def test_every_commit_is_synced(path):
+    store = SqliteStore(path)
+    await store.open(NOW)
+    assert store._connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    await store.close()
+
+
+async def test_a_missing_directory_is_named(tmp_path):
+    with pytest.raises(StoreRefused, match="nowhere"):
+        await SqliteStore(tmp_path / "nowhere" / "status.db").open(NOW)
+
+
+async def test_a_directory_is_no_database(tmp_path):
+    (tmp_path / "status.db").mkdir()
+    with pytest.raises(StoreRefused, match="cannot open the database"):
+        await SqliteStore(tmp_path / "status.db").open(NOW)
+
+
+async def test_a_file_that_is_no_database_is_refused_untouched(path):
+    path.write_bytes(b"important notes\n" * 1000)
+    with pytest.raises(StoreRefused, match="not a database"):
+        await SqliteStore(path).open(NOW)
+    assert path.read_bytes() == b"important notes\n" * 1000
+
+
+async def test_another_programs_database_is_refused_untouched(path):
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE theirs (a)")
+    connection.commit()
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreRefused, match="another program"):
+        await SqliteStore(path).open(NOW)
+    with pytest.raises(StoreRefused, match="another program"):
+        migrate_file(path)
+    assert path.read_bytes() == before
+
+
+async def test_a_newer_schema_is_refused_untouched(path):
+    await open_and_close(path)
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreRefused, match="schema version 99"):
+        await SqliteStore(path).open(NOW)
+    assert path.read_bytes() == before
+    assert schema_version(path) == (99, file.migrations()[-1][0])
+
+
+async def test_an_older_schema_is_upgraded_and_keeps_its_data(path, monkeypatch):
+    store = SqliteStore(path)
+    await store.open(NOW)
+    await store.put_account("a", "A", b"", NOW)
+    await store.close()
+    steps = [*file.migrations(), (2, "CREATE TABLE further (a INTEGER) STRICT;")]
+    monkeypatch.setattr(file, "migrations", lambda: steps)
+    assert schema_version(path) == (1, 2)
+    store = SqliteStore(path)
+    await store.open(NOW)
+    assert [account.name for account in await store.list_accounts()] == ["A"]
+    await store.close()
+    assert schema_version(path) == (2, 2)
+    assert migrate_file(path) == (2, 2)
+    connection = sqlite3.connect(path)
+    assert connection.execute("SELECT count(*) FROM further").fetchone() == (0,)
+    connection.close()
+
+
+def test_a_file_can_be_migrated_without_being_opened(path):
+    newest = file.migrations()[-1][0]
+    assert migrate_file(path) == (0, newest)
+    assert migrate_file(path) == (newest, newest)
+
+
+async def test_a_migration_that_fails_leaves_the_file_at_its_version(path, monkeypatch):
+    await open_and_close(path)
+    real = file.migrations()
+    broken = [*real, (2, "CREATE TABLE further (a INTEGER) STRICT; CREATE TABLE further (b);")]
+    monkeypatch.setattr(file, "migrations", lambda: broken)
+    with pytest.raises(StoreRefused, match="further"):
+        await SqliteStore(path).open(NOW)
+    assert schema_version(path)[0] == 1
+    monkeypatch.setattr(file, "migrations", lambda: real)
+    await open_and_close(path)
+
+
+async def test_after_close_the_log_is_in_the_file(path):
+    store = SqliteStore(path)
+    await store.open(NOW)
+    await store.put_secret("a", b"b")
+    await store.close()
+    assert not path.with_name("status.db-wal").exists()

@@ -1,0 +1,181 @@
+"""Facts about what finds reports again: tails, runs, and the filter over all runs."""
+
+import asyncio
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from statuspush.core.lifecycle import State
+from statuspush.core.wire import fragments
+from statuspush.store.sqlite import lookups, sid_filter
+from statuspush.store.sqlite.redrive import united, without
+from statuspush.store.sqlite.sid_filter import SidFilter, make_filter
+from statuspush.store.sqlite.tail import Tail, fingerprint
+
+KEYS = st.lists(st.integers(0, 2**64 - 1), max_size=60)
+RANGES = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=8)
+
+
+@pytest.fixture(autouse=True)
+def _small_filter(monkeypatch):
+    monkeypatch.setattr(sid_filter, "ROWS", 1 << 12)
+
+
+def array(keys):
+    return np.array(keys, np.uint64)
+
+
+async def test_reports_are_sorted_into_runs_behind_the_log(small_runs, desk):
+    await desk.account()
+    for _ in range(6):
+        await desk.submit(3)
+    await desk.settle()
+    assert len(desk.store._log._run_reports) >= 2
+    assert len(desk.store._log.tails) == 1
+
+
+async def test_a_tail_that_is_not_full_is_sorted_when_it_is_old(desk):
+    await desk.account()
+    await desk.submit(1)
+    await desk.settle()
+    before = len(desk.store._log._run_reports)
+    desk.turn(minutes=6 * 60 + 1)
+    await desk.settle()
+    assert len(desk.store._log._run_reports) == before + 1
+    assert desk.store._log.tails[-1].reports == 0
+
+
+async def test_more_runs_than_the_filter_was_made_for_are_all_looked_at(small_runs, desk):
+    await desk.account()
+    for _ in range(70):
+        await desk.submit(4)
+        await desk.settle()
+    assert len(desk.store._log._run_reports) > 64
+    for _ in range(2):
+        known = [desk.report(n) for n in range(1, 281)]
+        assert (await desk.append(known)).duplicates == 280
+        assert (await desk.append(known[:3])).duplicates == 3
+        await desk.reopen()
+
+
+@settings(max_examples=50, deadline=None)
+@given(runs=st.lists(KEYS, min_size=1, max_size=12), removed=st.sets(st.integers(0, 11)))
+def test_a_filter_never_misses_a_sid_of_a_run_it_has(runs, removed):
+    added, loaded = SidFilter(), SidFilter()
+    for run, keys in enumerate(runs):
+        added.add(run, array(keys))
+    loaded.load((run, make_filter(array(keys))) for run, keys in enumerate(runs))
+    for filters in (added, loaded):
+        for run in removed:
+            filters.remove(run)
+        filters.add(99, array(runs[0]))
+        kept = {run: keys for run, keys in enumerate(runs) if run not in removed}
+        wanted = [key for keys in runs for key in keys]
+        for some in (wanted, wanted[:5]):
+            found = filters.look(some)
+            for index, key in enumerate(some):
+                holders = {run for run, keys in kept.items() if key in keys}
+                assert holders <= set(found.get(index, ()))
+                assert not set(found.get(index, ())) & removed
+
+
+@given(keys=st.lists(st.integers(0, 5), min_size=1, max_size=30))
+def test_a_tail_knows_every_chunk_of_a_key(keys):
+    tail = Tail(7)
+    for seq, key in enumerate(keys):
+        chunk = tail.add_chunk(1, seq, 1, 0)
+        tail.add_keys(chunk, [key], [key], [])
+    for key in range(6):
+        chunks = {7 + at for at, held in enumerate(keys) if held == key}
+        assert set(tail.chunks_with_sid(key)) == chunks == tail.chunks_with(1, key)
+        assert (key in tail) is bool(chunks)
+        assert tail.chunks_with(2, key) == set()
+
+
+@given(ranges=RANGES, taken=RANGES)
+def test_ranges_less_others_are_the_seqs_left(ranges, taken):
+    def seqs(found):
+        return {seq for first, end in found for seq in range(first, end)}
+
+    left = without(united(ranges), taken)
+    assert seqs(united(ranges)) == seqs(ranges)
+    assert seqs(left) == seqs(ranges) - seqs(taken)
+    assert all(first < end for first, end in left)
+    assert left == sorted(left)
+
+
+def test_a_fingerprint_stands_for_any_text():
+    assert fingerprint("\ud800") != fingerprint("")
+    assert 0 <= fingerprint("电") < 2**64
+
+
+async def test_a_look_up_never_shows_what_is_not_committed(watch, watched):
+    desk = watched
+    await desk.account()
+    reached, go_on = threading.Event(), threading.Event()
+
+    def hold(connection, sql):
+        if sql == "COMMIT":
+            reached.set()
+            go_on.wait(10)
+
+    watch.on_before = hold
+    reports = desk.reports(1)
+    task = asyncio.create_task(desk.store.append_reports(reports, fragments(reports), desk.now))
+    try:
+        await asyncio.to_thread(reached.wait, 10)
+        assert await desk.find(sid="sid-1") == []
+    finally:
+        go_on.set()
+        watch.on_before = None
+    await task
+    assert len(await desk.find(sid="sid-1")) == 1
+
+
+async def test_a_look_up_during_which_a_run_is_made_finds_its_reports(
+    small_runs, desk, monkeypatch
+):
+    await desk.account()
+    reports = desk.reports(4)
+    await desk.store.append_reports(reports, fragments(reports), desk.now)
+    further = desk.reports(1)
+    await desk.store.append_reports(further, fragments(further), desk.now)
+    looked, go_on = threading.Event(), threading.Event()
+    real = lookups.find_in_runs
+
+    def slow(*arguments):
+        found = list(real(*arguments))
+        looked.set()
+        go_on.wait(10)
+        return found
+
+    monkeypatch.setattr(lookups, "find_in_runs", slow)
+    task = asyncio.create_task(desk.find(sid="sid-2"))
+    try:
+        await asyncio.to_thread(looked.wait, 10)
+        await desk.settle()
+        assert len(desk.store._log.tails) == 1
+    finally:
+        go_on.set()
+    assert [report.state for report in await task] == [State.WAITING]
+
+
+async def test_runs_already_written_in_part_are_written_again_after_a_restart(small_runs, desk):
+    await desk.account("a")
+    await desk.account("b")
+    for _ in range(4):
+        await desk.store.append_reports(
+            found := [*desk.reports(1, "a"), *desk.reports(1, "b")], fragments(found), desk.now
+        )
+    for _ in range(20):
+        swept = await desk.sweep()
+        await desk.reopen()
+        await desk.check()
+        if not swept.more:
+            break
+    await desk.settle()
+    for number in range(1, 9):
+        assert len(await desk.find(sid=f"sid-{number}")) == 1
