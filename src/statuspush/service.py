@@ -113,7 +113,9 @@ class Service:
 
         Raises :class:`~statuspush.core.errors.ServiceError` when the store can't be opened.
         """
-        await self.store.open(self.clock.now())
+        now = self.clock.now()
+        retry_interval_ms = round(self._settings.retry_interval_seconds * 1000)
+        await self.store.open(now, latest_due=now + retry_interval_ms)
         await self._settle_token()
         server = uvicorn.Server(
             uvicorn.Config(

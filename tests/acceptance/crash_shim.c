@@ -3,6 +3,7 @@
  * SHIM_EIO=FILE     while FILE exists, fsync and fdatasync of the database fail with EIO
  * SHIM_DIE=FILE     if FILE exists when the write-ahead log is written, remove it and kill -9
  *                   the process before the write
+ * SHIM_DIE_AT_SYNC=FILE  the same at its fsync: the write is done, but not certain
  * SHIM_CLOCK=FILE   the first 8 bytes of FILE, a signed number of seconds, move the wall clock
  * SHIM_RECORD=FILE  append what is done to the database's files to FILE (see test_crash_power_cut.py)
  * SHIM_DATABASE=P   the database; its files are those whose path begins so
@@ -26,7 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static const char *eio_file, *die_file, *database;
+static const char *eio_file, *die_file, *die_at_sync_file, *database;
 static size_t database_length;
 static int record_fd = -1;
 static volatile int64_t *clock_offset;
@@ -42,23 +43,6 @@ static void *load(void **found, const char *name)
     return *found;
 }
 #define REAL(name) ((__typeof__(&name))load(&real_##name, #name))
-
-__attribute__((constructor)) static void begin(void)
-{
-    const char *path;
-    eio_file = getenv("SHIM_EIO");
-    die_file = getenv("SHIM_DIE");
-    database = getenv("SHIM_DATABASE");
-    database_length = database ? strlen(database) : 0;
-    if ((path = getenv("SHIM_RECORD")))
-        record_fd = REAL(open64)(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    if ((path = getenv("SHIM_CLOCK"))) {
-        int fd = REAL(open64)(path, O_RDONLY | O_CLOEXEC);
-        void *page = mmap(NULL, sizeof *clock_offset, PROT_READ, MAP_SHARED, fd, 0);
-        clock_offset = page == MAP_FAILED ? NULL : page;
-        close(fd);
-    }
-}
 
 /* the database's files */
 
@@ -106,6 +90,33 @@ static void record(char operation, const char *path, uint64_t offset, const void
         abort();
 }
 
+__attribute__((constructor)) static void begin(void)
+{
+    const char *path;
+    eio_file = getenv("SHIM_EIO");
+    die_file = getenv("SHIM_DIE");
+    die_at_sync_file = getenv("SHIM_DIE_AT_SYNC");
+    database = getenv("SHIM_DATABASE");
+    database_length = database ? strlen(database) : 0;
+    if ((path = getenv("SHIM_RECORD")))
+        record_fd = REAL(open64)(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    record('O', "", 0, NULL, 0);
+    if ((path = getenv("SHIM_CLOCK"))) {
+        int fd = REAL(open64)(path, O_RDONLY | O_CLOEXEC);
+        void *page = mmap(NULL, sizeof *clock_offset, PROT_READ, MAP_SHARED, fd, 0);
+        clock_offset = page == MAP_FAILED ? NULL : page;
+        close(fd);
+    }
+}
+
+static void die_if(const char *file, const char *path)
+{
+    if (file && strstr(path, "-wal") && !access(file, F_OK)) {
+        REAL(unlink)(file);
+        kill(getpid(), SIGKILL);
+    }
+}
+
 static ssize_t do_write(int fd, const void *data, size_t length, off64_t at, int positioned)
 {
     char path[PATH_MAX];
@@ -113,10 +124,7 @@ static ssize_t do_write(int fd, const void *data, size_t length, off64_t at, int
     if ((record_fd < 0 && !die_file) || what_is(fd, path) != 1)
         return positioned ? REAL(pwrite64)(fd, data, length, at)
                           : REAL(write)(fd, data, length);
-    if (die_file && strstr(path, "-wal") && !access(die_file, F_OK)) {
-        REAL(unlink)(die_file);
-        kill(getpid(), SIGKILL);
-    }
+    die_if(die_file, path);
     pthread_mutex_lock(&order);
     if (!positioned)
         at = lseek64(fd, 0, SEEK_CUR);
@@ -163,8 +171,9 @@ static int do_sync(int fd, int (*sync)(int))
 {
     char path[PATH_MAX];
     int kind, result, failing;
-    if ((record_fd < 0 && !eio_file) || !(kind = what_is(fd, path)))
+    if ((record_fd < 0 && !eio_file && !die_at_sync_file) || !(kind = what_is(fd, path)))
         return sync(fd);
+    die_if(die_at_sync_file, path);
     /* What was written before it begins is on disk when it has ended; if it fails, never. */
     pthread_mutex_lock(&order);
     record(kind == 1 ? 'S' : 'D', path, 0, NULL, 0);

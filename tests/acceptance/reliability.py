@@ -80,13 +80,20 @@ CASES = (
     Case(
         "4",
         "power cut, small commits",
-        lambda d: test_crash_power_cut.cut_loop(d, cuts=120, seconds=8, restarts=4),
+        lambda d: test_crash_power_cut.cut_loop(d, cuts=120, seconds=8, restarts=5),
     ),
     Case(
         "4",
         "power cut, with checkpoints under load",
         lambda d: test_crash_power_cut.cut_loop(
             d, cuts=80, seconds=25, restarts=2, large=1500, seed=5
+        ),
+    ),
+    Case(
+        "4, 5",
+        "fsync fails, restart, and later a power cut",
+        lambda d: test_crash_power_cut.cut_loop(
+            d, cuts=120, seconds=12, restarts=6, fsync_fails=True, seed=6
         ),
     ),
     Case(

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-
+from tests.acceptance.conftest import unavailable
 from tests.acceptance.customers import (
     Endpoint,
     answer,
@@ -19,7 +19,6 @@ from tests.acceptance.customers import (
     network,
     running,
 )
-from tests.acceptance.conftest import unavailable
 from tests.acceptance.harness import report, wait_for
 
 LOOPBACK = [

@@ -4,7 +4,6 @@ import http.client
 import json
 
 import pytest
-
 from tests.acceptance.customers import (
     Endpoint,
     answer,

@@ -5,7 +5,6 @@ import json
 import socket
 
 import pytest
-
 from tests.acceptance.customers import (
     Endpoint,
     answer,
@@ -128,7 +127,7 @@ def test_secrets(tmp_path):
     everything = b"".join(listen.heard) + log
     for canary in spellings(TOKEN, apikey, HEADER, SECRET, SECRET_BYTES.decode()):
         assert canary not in everything, around(canary, everything)
-    for canary in (WRONG_SECRET, WRONG_HEADER, WRONG_HEADER.split("\r")[0], WRONG_TOKEN):
+    for canary in (WRONG_SECRET, WRONG_HEADER, "canary-header", WRONG_TOKEN):
         assert canary.encode() not in everything, around(canary.encode(), everything)
     # At rest: the token and the apikey only as hashes; secret and headers as they must be sent.
     stored = b"".join(files.values())

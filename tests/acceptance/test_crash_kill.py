@@ -46,7 +46,7 @@ def kill_loop(directory, *, kills, seed=1):
         "delivered": found.delivered,
         "exhausted": len(exhausted),
         "lost": len(found.lost),
-        "under way at kills": interrupted.total(),
+        "sends broken off by kills": interrupted.total(),
         "pushes repeated": found.repeated_pushes,
         "reports repeated": found.repeated_reports,
     }

@@ -8,6 +8,7 @@ acknowledged up to that point must be there.
 """
 
 import asyncio
+import http.client
 import json
 import random
 import sqlite3
@@ -17,7 +18,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
-from tests.acceptance.harness import Submitters, build_shim, report, stage, wait_for
+import pytest
+from tests.acceptance.harness import Submitters, build_shim, report, reports, stage, wait_for
 
 from statuspush.core.report import read_submissions
 from statuspush.core.wire import fragments
@@ -140,6 +142,10 @@ class Disk:
                 self.syncing = [max(0, later - count) for later in self.syncing]
             case "f":
                 self.syncing.pop(0)
+            case "O":  # a process starts; what its predecessor was waiting for never ended
+                self.syncing.clear()
+                for file in self.now.values():
+                    file.syncing.clear()
 
     def after_cut(self, chance, how):
         """Path -> content as it may be found."""
@@ -211,9 +217,13 @@ def cut_loop(directory, *, cuts, seconds, restarts, large=0, fsync_fails=False, 
     )
     operations = list(read_record(record))
     ends = [i for i, operation in enumerate(operations) if operation.kind in "sd"]
-    points = [chance.randrange(len(operations)) for _ in range(cuts // 2)]
-    # Just before and just after an fsync is where a wrong order would show.
-    points += [chance.choice(ends) - chance.randint(0, 1) for _ in range(cuts - len(points))]
+    starts = [i for i, operation in enumerate(operations) if operation.kind == "O"]
+    points = [chance.randrange(len(operations)) for _ in range(cuts // 3)]
+    # Just before and just after an fsync is where a wrong order would show; and after a start,
+    # which goes on from what a killed process may have left in the cache only.
+    points += [chance.choice(ends) - chance.randint(0, 1) for _ in range(cuts // 3)]
+    points += [chance.choice(starts) + chance.randrange(60) for _ in range(cuts - len(points))]
+    points = [min(point, len(operations) - 1) for point in points]
     wanted = defaultdict(int)
     for point in points:
         wanted[max(0, point)] += 1
@@ -291,3 +301,35 @@ def test_a_power_cut_at_any_point_loses_nothing_acknowledged(tmp_path):
 def test_a_power_cut_after_a_failed_fsync_and_a_restart_loses_nothing_acknowledged(tmp_path):
     """The restart reads what the failed fsync gave up, and must not build on it."""
     cut_loop(tmp_path, cuts=16, seconds=3, restarts=2, fsync_fails=True)
+
+
+def test_a_repeat_is_acknowledged_only_when_the_first_one_is_certain(tmp_path):
+    """Killed between write and fsync, the next process finds the reports, in the cache only."""
+    record, dies = tmp_path / "operations", tmp_path / "die-at-sync"
+    environment = {
+        "LD_PRELOAD": str(build_shim(tmp_path)),
+        "SHIM_DATABASE": str(tmp_path / "statuspush.db"),
+        "SHIM_RECORD": str(record),
+        "SHIM_DIE_AT_SYNC": str(dies),
+    }
+    made = reports("a", "r", 7)
+    with stage(tmp_path, ACCOUNTS, environment=environment) as (service, _):
+        service.set_push("a", mode="off")  # so that nothing else is written
+        dies.touch()
+        with pytest.raises((OSError, http.client.HTTPException)):
+            service.submit(made)
+        assert service.ended() == -9
+        service.start()
+        assert service.submit(made) == {"accepted": 0, "duplicates": 7}
+        promised = record.stat().st_size
+        service.kill()
+    disk = Disk()
+    for operation in read_record(record):
+        if operation.end <= promised:
+            disk.do(operation)
+    room = tmp_path / "cut"
+    room.mkdir()
+    for path, content in disk.after_cut(random.Random(0), "none").items():
+        (room / path.rpartition("/")[2]).write_bytes(content)
+    accounts = {item["sid"]: "a" for item in made}
+    assert not asyncio.run(_missing(room / "statuspush.db", list(accounts), accounts))

@@ -64,7 +64,7 @@ STOPS = {"SIGTERM": lambda service: service.terminate(), "kill -9": lambda servi
 @pytest.mark.parametrize("stop", STOPS)
 def test_a_restart_in_each_gap_keeps_the_schedule(tmp_path, stop):
     # Late by a restart on a busy machine at most; never early.
-    four_sends(tmp_path, STOPS[stop], interval=2, early=0.1, late=10)
+    four_sends(tmp_path, STOPS[stop], interval=1.5, early=0.1, late=10)
 
 
 def clock_moves(directory, *, interval, moves, late):
@@ -95,3 +95,22 @@ def clock_moves(directory, *, interval, moves, late):
 
 def test_an_hour_forth_and_back_does_not_move_a_retry(tmp_path):
     clock_moves(tmp_path, interval=2, moves=(3600, -3600, 0), late=1)
+
+
+def test_a_start_with_a_clock_that_is_behind_delays_a_retry_by_an_interval_at_most(tmp_path, shim):
+    offset = tmp_path / "offset"
+    offset.write_bytes(struct.pack("=q", 0))
+    environment = {"LD_PRELOAD": str(shim), "SHIM_CLOCK": str(offset)}
+    with stage(tmp_path, ["a"], environment=environment, retry_interval_seconds="2") as (
+        service,
+        customer,
+    ):
+        customer.behave("a", status=500, answer="out of order")
+        service.submit(reports("a", "r", 7))
+        _recorded(service, 1, 30)
+        service.kill()
+        offset.write_bytes(struct.pack("=q", -3600))
+        service.start()
+        _recorded(service, 2, 30)
+        first, second = customer.arrivals()
+        assert 1.9 <= second.steady - first.steady < 15

@@ -86,7 +86,7 @@ def hung_endpoints(directory, *, endpoints, timeout, twice=False, **settings):
 
 
 def test_sigterm_under_load_loses_and_repeats_nothing(tmp_path):
-    drain_loop(tmp_path, stops=3)
+    drain_loop(tmp_path, stops=2)
 
 
 def test_sigterm_does_not_wait_for_endpoints_that_hang_longer_than_the_drain(tmp_path):

@@ -4,7 +4,6 @@ import gzip
 from urllib.parse import quote
 
 import pytest
-
 from tests.acceptance.customers import (
     Endpoint,
     answer,
@@ -277,6 +276,4 @@ def test_failed(service, name):
             assert tested["http_status"] == shown["http_status"]
         health = service.api("GET", f"/v1/accounts/{account}")["health"]
         assert (health["state"], health["last_outcome"]) == ("failing", outcome)
-        # Of the last answer only the outcome is kept: the hint must not claim to know more.
-        assert "None" not in health["hint"]
-        assert "empty" not in health["hint"]
+        assert english in health["hint"]

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import trustme
-
 from tests.acceptance.customers import (
     Endpoint,
     answer,
@@ -214,6 +213,8 @@ def test_a_kept_connection_that_closes(service, temper):
             send_one(service, account, f"x-{number}")
             time.sleep(0.01)
         wait_for("all sent", lambda: _waiting(service, account) == 0)
+        # The counts may be a commit ahead of the list.
+        wait_for("all written", lambda: not list(service.pushes(account, "sending")))
         pushes = list(service.pushes(account))
         arrived = Counter(a.headers["webhook-id"] for a in endpoint.arrivals)
         assert {push["state"] for push in pushes} == {"delivered"}
@@ -289,12 +290,11 @@ def test_always_413(service):
         in_state(service, "never", "exhausted", 4)
         wait_for("nothing waits", lambda: _waiting(service, "never") == 0)
         sends = Counter(tuple(a.sids) for a in endpoint.arrivals)
-        assert sends == {
-            ("x-0", "x-1", "x-2", "x-3"): 1,
-            ("x-0", "x-1"): 1,
-            ("x-2", "x-3"): 1,
-            **{(f"x-{number}",): 4 for number in range(4)},
-        }
+        assert sends.pop(("x-0", "x-1", "x-2", "x-3")) == 1
+        # A smaller size is known now, so the halves need not be tried whole.
+        for half in (("x-0", "x-1"), ("x-2", "x-3")):
+            assert sends.pop(half, 0) <= 1
+        assert sends == {(f"x-{number}",): 4 for number in range(4)}
 
 
 def test_413_above_a_limit(service):
@@ -309,12 +309,12 @@ def test_413_above_a_limit(service):
         service.submit(reports("limited", "x", 500))
         wait_for("all sent", lambda: _waiting(service, "limited") == 0)
         took = [a for a in endpoint.arrivals if len(a.body) <= limit]
-        assert sum((a.sids for a in took), []) == [f"x-{n}" for n in range(500)], "in order, once"
+        came = [sid for a in took for sid in a.sids]
+        assert came == [f"x-{n}" for n in range(500)], "in order, once"
         learned = service.api("GET", "/v1/accounts/limited")["push"]["learned_max_bytes"]
         assert 0 < learned <= limit
         refused = len(endpoint.arrivals) - len(took)
         service.submit(reports("limited", "y", 500))
         wait_for("all sent", lambda: _waiting(service, "limited") == 0)
         assert len([a for a in endpoint.arrivals if len(a.body) > limit]) == refused
-        assert service.counts("pushes")["exhausted"] >= 0
         assert service.set_push("limited", url=endpoint.url + "?")["learned_max_bytes"] is None

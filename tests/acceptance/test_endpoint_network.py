@@ -5,7 +5,6 @@ import contextlib
 import time
 
 import pytest
-
 from tests.acceptance.conftest import unavailable
 from tests.acceptance.customers import (
     Endpoint,
@@ -72,7 +71,7 @@ def connect_badly(stack: contextlib.ExitStack, here: str, there: str) -> str:
 def test_loss_and_delay(spaces, tmp_path):
     """10% loss both ways and 500 ms: everything arrives whole, less than 1% of it twice."""
     here, there = spaces
-    count, each = 80, 18
+    count, each = 60, 18
     with contextlib.ExitStack() as stack:
         how = connect_badly(stack, here, there)
         with inside(there):

@@ -299,7 +299,17 @@ def test_ctrl_c_ends_the_wait_for_a_silent_pipe(intake):
     """Although a thread hangs in read()."""
     reading, writing = os.pipe()
     process = subprocess.Popen(
-        [sys.executable, "-m", "statuspush", "submit", "-", "--service", intake.url, "--token", TOKEN],
+        [
+            sys.executable,
+            "-m",
+            "statuspush",
+            "submit",
+            "-",
+            "--service",
+            intake.url,
+            "--token",
+            TOKEN,
+        ],
         stdin=reading,
         stderr=subprocess.PIPE,
     )

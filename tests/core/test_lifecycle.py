@@ -66,7 +66,7 @@ def test_a_push_of_several_reports_that_is_too_large_is_halved(failures):
     [
         (Deliver(), State.DELIVERED),
         (Retry(due_at=0), State.WAITING),
-        (Halve(), State.WAITING),
+        (Halve(), State.CANCELLED),
         (Exhaust(), State.EXHAUSTED),
     ],
 )

@@ -250,7 +250,6 @@ async def test_the_loop_tries_again_after_the_store_failed(running, customers, m
     await until(lambda: len(customers.posts) == 1)
 
 
-@pytest.mark.xfail(strict=False, reason="the store cuts on while an interrupted push waits")
 async def test_a_push_that_never_left_is_not_overtaken(house, customers):
     """A shortage of our own holds the account's newer reports back as well."""
     await house.account("acme")

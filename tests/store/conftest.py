@@ -71,9 +71,14 @@ def state_under_way(state):
             "last_outcome",
             "last_attempt_at",
             "last_delivered_at",
-            "under_way",
+            "last_http_status",
+            "last_answer",
+            "last_detail",
             "in_flight",
         ]
+    } | {
+        # Where a push is being sent is of no use to the next process.
+        "under_way": {push: replace(held, url=None) for push, held in state.under_way.items()}
     }
 
 
@@ -204,13 +209,18 @@ class Desk:
         )
 
     async def claim_one(self):
-        (claim,) = await self.claim()
+        (claim,) = await self.claim(limit=1, suspect_limit=1)
         return claim
 
-    def recording(self, claim, outcome, *, ms=0, body_bytes=None, slow=False, status=None):
+    def recording(self, claim, outcome, *, ms=0, half_bytes=None, slow=False, status=None):
         """What a sender would have to record of a send that ended now."""
-        if body_bytes is None:
-            body_bytes = encoded_size(claim.fragments, claim.settings.wire)
+        if half_bytes is None:
+            held = claim.fragments.split(b"\n")
+            middle = len(held) - len(held) // 2
+            half_bytes = max(
+                encoded_size(b"\n".join(half), claim.settings.wire)
+                for half in (held[:middle], held[middle:] or held)
+            )
         return Recording(
             push=claim.id,
             token=claim.token,
@@ -224,7 +234,7 @@ class Desk:
                 ended_at=self.now,
                 retry_interval_ms=RETRY_MS,
             ),
-            body_bytes=body_bytes,
+            half_bytes=half_bytes,
             slow=slow,
         )
 
@@ -306,7 +316,7 @@ class Desk:
             by_state, reports = Counter(), Counter()
             for push in pushes:
                 by_state[push.state] += 1
-                reports[push.state] += push.reports
+                reports[push.state] += push.reports - push.superseded
             for state in State:
                 assert getattr(account.pushes, state) == by_state[state], (account, state)
                 listed = await self.pushes(account.account, state)

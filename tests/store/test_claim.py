@@ -290,23 +290,23 @@ async def test_a_slow_endpoint_still_has_max_in_flight_claims(desk):
 async def test_an_endpoint_that_recovers_while_it_is_queued_uses_the_good_limit(desk):
     await desk.account(max_reports=1, max_in_flight=2)
     await desk.submit(5)
-    first, second = await desk.claim() + await desk.claim()
+    first, second = await desk.claim()
     await desk.deliver(first, slow=True)
     await desk.deliver(second)
     assert await desk.claim(limit=0, suspect_limit=5) == []
-    (claim,) = await desk.claim(limit=5, suspect_limit=0)
-    assert not claim.suspect
+    claims = await desk.claim(limit=5, suspect_limit=0)
+    assert [claim.suspect for claim in claims] == [False, False]
 
 
 async def test_an_endpoint_that_fails_while_it_is_queued_uses_the_suspect_limit(desk):
     await desk.account(max_reports=1, max_in_flight=3)
     await desk.submit(5)
-    first, second = await desk.claim() + await desk.claim()
+    first, second = await desk.claim(limit=2)
     await desk.deliver(first)
     await desk.deliver(second, slow=True)
     assert await desk.claim(limit=5, suspect_limit=0) == []
-    (claim,) = await desk.claim(limit=0, suspect_limit=5)
-    assert claim.suspect
+    claims = await desk.claim(limit=0, suspect_limit=5)
+    assert [claim.suspect for claim in claims] == [True] * 3
 
 
 async def test_accounts_that_cannot_send_any_more_take_no_turn(desk):
@@ -368,3 +368,41 @@ async def test_a_retry_is_not_sent_before_it_is_due(desk):
     assert await desk.claim() == []
     desk.now = due
     assert len(await desk.claim()) == 1
+
+
+async def test_one_call_fills_max_in_flight(desk):
+    await desk.account(max_reports=1, max_in_flight=3)
+    sids = await desk.submit(5)
+    assert [desk.sids(claim)[0] for claim in await desk.claim()] == sids[:3]
+
+
+async def test_a_changed_url_is_tried_at_once_with_what_is_new(desk):
+    await desk.account()
+    await desk.submit(1)
+    await desk.fail(await desk.claim_one())
+    (new,) = await desk.submit(1)
+    assert await desk.claim() == []
+    await desk.set(url="https://new.example/status")
+    assert desk.sids(await desk.claim_one()) == [new]
+
+
+async def test_the_half_of_a_push_waits_for_the_retry_of_the_other(desk):
+    await desk.account()
+    await desk.submit(4)
+    await desk.too_large(await desk.claim_one())
+    first = await desk.claim_one()
+    await desk.fail(first)
+    assert await desk.claim() == []
+    desk.turn(minutes=5)
+    assert (await desk.claim_one()).id == first.id
+
+
+async def test_a_clock_set_back_before_a_restart_delays_no_retry(desk):
+    await desk.account()
+    await desk.submit(1)
+    await desk.fail(await desk.claim_one())
+    await desk.store.close()
+    desk.turn(minutes=-60)
+    desk.store = desk.layout.store()
+    await desk.store.open(desk.now, latest_due=desk.now + desk.RETRY_MS)
+    assert await desk.store.next_due() == desk.now + desk.RETRY_MS

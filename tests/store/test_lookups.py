@@ -217,9 +217,10 @@ async def test_a_report_is_in_the_half_it_was_sent_in(desk):
     claim = await desk.claim_one()
     await desk.too_large(claim)
     first, second = await desk.find(sid="sid-2"), await desk.find(sid="sid-3")
-    assert [push.push.id for push in first[0].pushes] == [claim.id]
-    assert claim.id not in [push.push.id for push in second[0].pushes]
-    assert len(second[0].pushes) == 1
+    whole, half = [push.push for push in first[0].pushes]
+    assert (whole.id, half.reports) == (claim.id, 2)
+    assert second[0].pushes[0].push.id == claim.id
+    assert second[0].pushes[1].push.id not in (whole.id, half.id)
 
 
 # the second cursor

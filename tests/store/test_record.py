@@ -127,10 +127,11 @@ async def test_a_push_that_is_too_large_is_halved_in_order(desk):
     sids = await desk.submit(5)
     claim = await desk.claim_one()
     await desk.too_large(claim)
+    assert await desk.push_state(claim.id) is State.CANCELLED
     first = await desk.claim_one()
-    assert first.id == claim.id
+    assert first.id > claim.id
     assert desk.sids(first) == sids[:3]
-    assert (first.attempt, first.failures) == (2, 0)
+    assert (first.attempt, first.failures) == (1, 0)
     await desk.deliver(first)
     second = await desk.claim_one()
     assert second.id > first.id
@@ -138,14 +139,14 @@ async def test_a_push_that_is_too_large_is_halved_in_order(desk):
     assert (second.attempt, second.failures) == (1, 0)
     await desk.deliver(second)
     account = await desk.get()
-    assert account.pushes == StateCounts(delivered=2)
+    assert account.pushes == StateCounts(delivered=2, cancelled=1)
     assert account.reports == StateCounts(delivered=5)
 
 
 async def test_halving_keeps_the_order_before_what_is_not_cut_yet(desk):
     await desk.account(max_reports=8)
     sids = await desk.submit(10)
-    await desk.too_large(await desk.claim_one(), body_bytes=100_000)
+    await desk.too_large(await desk.claim_one(), half_bytes=50_000)
     pushes = await desk.deliver_all()
     assert [sid for push in pushes for sid in push] == sids
     assert [len(push) for push in pushes] == [4, 4, 2]
@@ -180,7 +181,7 @@ async def test_halving_forgets_the_failures_so_far(desk):
 async def test_half_of_the_size_refused_is_remembered_for_the_account(desk):
     await desk.account()
     await desk.submit(4)
-    await desk.too_large(await desk.claim_one(), body_bytes=2001)
+    await desk.too_large(await desk.claim_one(), half_bytes=1000)
     assert (await desk.get()).push.learned_max_bytes == 1000
     await desk.reopen()
     assert (await desk.get()).push.learned_max_bytes == 1000
@@ -189,18 +190,28 @@ async def test_half_of_the_size_refused_is_remembered_for_the_account(desk):
 async def test_the_remembered_size_only_shrinks(desk):
     await desk.account(learned_max_bytes=700)
     await desk.submit(4)
-    await desk.too_large(await desk.claim_one(), body_bytes=2000)
+    await desk.too_large(await desk.claim_one(), half_bytes=1000)
     assert (await desk.get()).push.learned_max_bytes == 700
 
 
-async def test_a_halved_push_shows_how_many_reports_each_attempt_had(desk):
+async def test_the_halves_name_the_push_they_replace(desk):
     await desk.account()
     await desk.submit(4)
-    await desk.too_large(await desk.claim_one())
     claim = await desk.claim_one()
-    await desk.deliver(claim)
-    attempts = (await desk.store.get_push(claim.id)).attempts
-    assert [attempt.reports for attempt in attempts] == [4, 2]
+    await desk.too_large(claim)
+    pushes = await desk.pushes()
+    assert [push.redrive_of for push in pushes if push.state is State.WAITING] == [claim.id] * 2
+    (attempt,) = (await desk.store.get_push(claim.id)).attempts
+    assert attempt.reports == 4
+
+
+async def test_a_size_refused_at_an_old_url_is_not_remembered_for_the_new_one(desk):
+    await desk.account()
+    await desk.submit(4)
+    claim = await desk.claim_one()
+    await desk.set(url="https://new.example/status")
+    await desk.too_large(claim)
+    assert (await desk.get()).push.learned_max_bytes is None
 
 
 async def test_an_interrupted_send_does_not_count(desk):
@@ -225,6 +236,7 @@ async def test_the_accounts_health_follows_its_outcomes(desk):
     assert (await desk.get()).health == Health(
         consecutive_failures=1,
         last_outcome=Outcome.HTTP_ERROR,
+        last_answer=b"answer",
         last_attempt_at=desk.now - 200,
         last_delivered_at=None,
         retry_due_at=desk.now + desk.RETRY_MS,

@@ -237,3 +237,55 @@ async def test_a_redriven_push_stays_within_the_byte_cap(desk):
     pushes = await desk.deliver_all()
     assert [sid for push in pushes for sid in push] == sids
     assert max(len(push) for push in pushes) < 9
+
+
+async def test_a_redriven_report_is_counted_once(desk):
+    await desk.account()
+    await desk.submit(3)
+    await desk.exhaust()
+    await desk.store.redrive_account(
+        "acme", since=None, until=None, states=frozenset({State.EXHAUSTED}), now=desk.now
+    )
+    account = await desk.get()
+    assert (account.reports.exhausted, account.reports.waiting) == (0, 3)
+    assert (account.pushes.exhausted, account.pushes.waiting) == (1, 1)
+    await desk.deliver_all()
+    account = await desk.get()
+    assert (account.reports.exhausted, account.reports.delivered) == (0, 3)
+
+
+async def test_a_redrive_goes_out_although_the_endpoint_is_failing(desk):
+    await desk.account(max_reports=1)
+    await desk.submit(1)
+    await desk.exhaust()
+    exhausted = (await desk.pushes(state=State.EXHAUSTED))[0]
+    await desk.submit(1)
+    await desk.fail(await desk.claim_one())
+    await desk.store.redrive_push(exhausted.id, desk.now)
+    assert (await desk.claim_one()).failures == 0
+
+
+async def test_after_a_redrive_failed_too_the_others_wait_for_the_retry(desk):
+    await desk.account(max_reports=1)
+    await desk.submit(3)
+    for _ in range(3):
+        await desk.exhaust()
+    await desk.account(max_reports=1)
+    await desk.store.redrive_account(
+        "acme", since=None, until=None, states=frozenset({State.EXHAUSTED}), now=desk.now
+    )
+    await desk.fail(await desk.claim_one())
+    assert await desk.claim() == []
+    desk.turn(minutes=5)
+    assert (await desk.claim_one()).failures == 1
+
+
+async def test_a_redrive_in_slices_takes_every_push(desk, monkeypatch):
+    monkeypatch.setattr("statuspush.store.sqlite.redrive._SLICE", 4)
+    await desk.account(mode=Mode.ON, max_reports=1, max_in_flight=10)
+    await desk.submit(10)
+    await desk.deliver_all()
+    redriven = await desk.store.redrive_account(
+        "acme", since=None, until=None, states=frozenset({State.DELIVERED}), now=desk.now
+    )
+    assert (redriven.pushes, redriven.reports) == (10, 10)

@@ -34,13 +34,9 @@ def hint(
 
     The arguments are the fields of a :class:`~statuspush.core.ack.Verdict`; ``lang`` is ``en`` or
     ``zh``. An acknowledged push gives just ``acknowledged``. The detail that a library or the
-    operating system gave is put in brackets behind the sentence when no answer came. An outcome
-    that needs an answer, but without a status, means that the answer is not known any more: the
-    sentence then says only what the outcome tells.
+    operating system gave is put in brackets behind the sentence when no answer came.
     """
-    text = _WITHOUT_ANSWER.get(outcome) if status is None else None
-    if text is None:
-        text = _text(outcome, status, answer, detail)
+    text = _text(outcome, status, answer, detail)
     sentence = text.en if lang == "en" else text.zh
     if status is None and detail:
         return f"{sentence} ({detail})" if lang == "en" else f"{sentence}（{detail}）"
@@ -192,22 +188,6 @@ def _wrong_answer(answer: bytes, detail: str) -> _Text:  # noqa: PLR0911 -- one 
         "应答既不是 SUCCESS 也不是 0：请在保存报告后返回 SUCCESS",
     )
 
-
-_WITHOUT_ANSWER: Final = {
-    Outcome.WRONG_ANSWER: _Text(
-        "the answer was neither SUCCESS nor 0: answer SUCCESS once the reports are stored",
-        "应答既不是 SUCCESS 也不是 0：请在保存报告后返回 SUCCESS",
-    ),
-    Outcome.HTTP_ERROR: _Text(
-        "the endpoint answered with an HTTP error: answer SUCCESS with status 200",
-        "接收端返回了 HTTP 错误：请以状态码 200 返回 SUCCESS",
-    ),
-    Outcome.REDIRECT: _Text(
-        "the answer was a redirect, which is never followed: enter the final URL",
-        "返回了重定向，推送不会跟随重定向：请填写最终的 URL",
-    ),
-}
-"""For an account's health, of which only the outcome of the last attempt is kept."""
 
 _STATUS_TEXTS: Final = {
     401: _Text(

@@ -26,7 +26,7 @@ class State(StrEnum):
     EXHAUSTED = "exhausted"
     """Failed as often as the contract allows; kept, and redrivable by hand."""
     CANCELLED = "cancelled"
-    """Taken back, because the interface was turned off."""
+    """Taken back, because the interface was turned off, or replaced by its two halves."""
 
 
 TRANSITIONS: Final[Mapping[State, frozenset[State]]] = MappingProxyType(
@@ -106,13 +106,16 @@ def decide(
 def next_state(decision: Decision) -> State:
     """Give the state that a push being sent takes on by ``decision``.
 
-    A halved push waits again, with the reports that remain in it.
+    A halved push is cancelled; its halves are new pushes, since what is sent under an id must
+    never change.
     """
     match decision:
         case Deliver():
             state = State.DELIVERED
-        case Retry() | Halve():
+        case Retry():
             state = State.WAITING
+        case Halve():
+            state = State.CANCELLED
         case Exhaust():
             state = State.EXHAUSTED
         case _:

@@ -9,7 +9,7 @@ from statuspush.clock import Clock
 from statuspush.core import signature, wire
 from statuspush.core.ack import Verdict, judge
 from statuspush.core.contract import PUSH_HEADERS, VOICE_STATUS, Kind
-from statuspush.core.lifecycle import Retry, decide
+from statuspush.core.lifecycle import Halve, Retry, decide
 from statuspush.core.outcome import Cause, Outcome, SendResult, Unanswered
 from statuspush.store.base import Attempt, ClaimedPush, PushSettings, Recording
 from statuspush.store.push_id import show
@@ -75,11 +75,21 @@ class Send:
         )
         verdict = judge(await self._transport.post(request), self._kind)
         self._telemetry.attempt(verdict.outcome, time.perf_counter() - began, claim.reports)
-        recording = self._recording(claim, verdict, started_at, len(request.body))
+        recording = self._recording(claim, verdict, started_at)
         if verdict.outcome is Outcome.INTERRUPTED:
             # This machine had nothing left to send with; at once it would have nothing again.
             return replace(recording, decision=Retry(self._clock.now() + _SHORTAGE_MS))
+        if isinstance(recording.decision, Halve):
+            return replace(recording, half_bytes=self._half_bytes(claim))
         return recording
+
+    def _half_bytes(self, claim: ClaimedPush) -> int:
+        held = claim.fragments.split(b"\n")
+        middle = len(held) - len(held) // 2
+        return max(
+            wire.encoded_size(b"\n".join(half), claim.settings.wire, self._kind)
+            for half in (held[:middle], held[middle:])
+        )
 
     def interrupted(self, claim: ClaimedPush, started_at: int, *, wait: bool = False) -> Recording:
         """What is to be recorded of a send that we broke off ourselves; it does not count.
@@ -87,15 +97,13 @@ class Send:
         It is due at once, or with ``wait`` after the retry interval.
         """
         verdict = judge(Unanswered(Cause.INTERRUPTED), self._kind)
-        recording = self._recording(claim, verdict, started_at, 0)
+        recording = self._recording(claim, verdict, started_at)
         if wait:
             due_at = self._clock.now() + self._retry_interval_ms
             return replace(recording, decision=Retry(due_at))
         return recording
 
-    def _recording(
-        self, claim: ClaimedPush, verdict: Verdict, started_at: int, body_bytes: int
-    ) -> Recording:
+    def _recording(self, claim: ClaimedPush, verdict: Verdict, started_at: int) -> Recording:
         ended_at = self._clock.now()
         return Recording(
             push=claim.id,
@@ -118,7 +126,6 @@ class Send:
                 retry_interval_ms=self._retry_interval_ms,
                 kind=self._kind,
             ),
-            body_bytes=body_bytes,
             slow=ended_at - started_at > self._slow_seconds * 1000,
         )
 

@@ -79,7 +79,7 @@ class PushSettings:
 
 @dataclass(frozen=True, slots=True)
 class StateCounts:
-    """How many pushes, or reports, are in each state."""
+    """How many pushes, or reports, are in each state; a report is counted in its newest push."""
 
     waiting: int = 0
     sending: int = 0
@@ -96,6 +96,10 @@ class Health:
 
     consecutive_failures: int = 0
     last_outcome: Outcome | None = None
+    last_http_status: int | None = None
+    last_answer: bytes = b""
+    """What a failed last attempt brought; empty after an acknowledgement."""
+    last_detail: str = ""
     last_attempt_at: Milliseconds | None = None
     last_delivered_at: Milliseconds | None = None
     retry_due_at: Milliseconds | None = None
@@ -176,8 +180,8 @@ class Recording:
     token: int
     attempt: Attempt
     decision: Decision
-    body_bytes: int = 0
-    """Size of the body sent; a halving remembers half of it for the account."""
+    half_bytes: int = 0
+    """Of a push that is halved: size of its larger half's body, the most the account gets next."""
     slow: bool = False
     """The send took so long that the endpoint counts as suspect even if it acknowledged."""
 
@@ -195,6 +199,9 @@ class PushSummary:
     due_at: Milliseconds | None
     delivered_at: Milliseconds | None
     redrive_of: str | None = None
+    """The push whose reports it sends again (the first one, if several were joined)."""
+    superseded: int = 0
+    """How many of its reports are in newer pushes, and are counted there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,12 +238,18 @@ class ReportHistory:
 
 @dataclass(frozen=True, slots=True)
 class Redriven:
-    """What a redrive made: new pushes over the reports of old ones."""
+    """What a redrive made: new pushes over the reports of old ones, neighbours joined."""
 
     pushes: int
     reports: int
     ids: Sequence[str] = ()
     """Ids of the new pushes, the first 100."""
+
+    def plus(self, more: "Redriven") -> "Redriven":
+        """Both together."""
+        return Redriven(
+            self.pushes + more.pushes, self.reports + more.reports, [*self.ids, *more.ids][:100]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,9 +279,11 @@ class StoreFigures:
 class Store(Protocol):
     """An engine. See the module's text for what holds of every verb."""
 
-    async def open(self, now: Milliseconds) -> None:
+    async def open(self, now: Milliseconds, *, latest_due: Milliseconds | None = None) -> None:
         """Open or create; migrate; take back claims of a process that died.
 
+        No push that waits is due later than ``latest_due``: a clock that was set back while the
+        service was down must not delay a retry.
         Pushes found ``sending`` on an engine of one process are ``waiting`` again, due at once,
         with an attempt ``interrupted`` in their history that does not count.
         Raises :class:`StoreRefused`.
@@ -347,8 +362,9 @@ class Store(Protocol):
 
         At most ``limit`` pushes of endpoints in good standing and ``suspect_limit`` of suspect
         ones; accounts take turns, one push a turn, longest waiting first. Per account never more
-        than ``max_in_flight`` claims, one while its endpoint is failing; while a retry waits for
-        its time nothing new is cut (contract section 4). A new push takes the oldest waiting
+        than ``max_in_flight`` claims. While its endpoint is failing, one, and while a retry of a
+        failing endpoint waits for its time nothing else is sent (contract section 4), unless a
+        person asks for it or changes the URL. A new push takes the oldest waiting
         reports in order, as many as ``max_reports`` and the byte caps allow. Claims last
         ``lease_ms`` and carry a fencing token.
         """
@@ -361,8 +377,8 @@ class Store(Protocol):
 
         False for a recording whose token is not the push's present one (claim lost; nothing
         written). A retry of an account that was switched off meanwhile is cancelled. A halved
-        push keeps its first half, due at once with a fresh count of failures; its second half
-        becomes a new push behind it.
+        push is cancelled; its halves become new pushes, due at once, since what is sent under
+        an id must never change.
         """
         ...
 
@@ -377,7 +393,7 @@ class Store(Protocol):
     # a person asks
 
     async def redrive_push(self, push: str, now: Milliseconds) -> Redriven:
-        """A new push over the same reports, due at once.
+        """A new push over the same reports, due at once, also while the endpoint is failing.
 
         Raises :class:`UnknownPush`; :class:`Conflict` while the push, or a redrive of it, is
         under way, or the account's interface is off or without URL.
@@ -395,7 +411,8 @@ class Store(Protocol):
     ) -> Redriven:
         """New pushes for all pushes created in [since, until) that are in one of ``states``.
 
-        A push that is under way again already, or was redriven and delivered, is left out.
+        Only reports whose newest push is one of these: what is under way again already, or was
+        redriven and delivered, is left out. Done in several commits when it is much.
         """
         ...
 

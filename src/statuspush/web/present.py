@@ -93,7 +93,11 @@ def _health_view(health: Health, language: Language) -> HealthView:
         state=state,
         consecutive_failures=health.consecutive_failures,
         last_outcome=health.last_outcome,
-        hint=hint(failure, None, b"", lang=language) if failure else None,
+        hint=hint(
+            failure, health.last_http_status, health.last_answer, health.last_detail, language
+        )
+        if failure
+        else None,
         last_attempt_at=_time(health.last_attempt_at),
         last_delivered_at=_time(health.last_delivered_at),
         retry_due_at=_time(health.retry_due_at),

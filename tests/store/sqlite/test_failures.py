@@ -32,7 +32,7 @@ async def history(desk):
     await desk.exhaust("b")
     await desk.submit(12, "a")
     await desk.deliver(await desk.claim_one())
-    return await desk.claim()
+    return await desk.claim(limit=1)
 
 
 VERBS = {

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from statuspush.core.lifecycle import State
 from statuspush.core.wire import fragments
 from statuspush.store.sqlite import lookups, sid_filter
-from statuspush.store.sqlite.redrive import united, without
+from statuspush.store.sqlite.ranges import newest, united
 from statuspush.store.sqlite.sid_filter import SidFilter, make_filter
 from statuspush.store.sqlite.tail import Tail, fingerprint
 
@@ -95,16 +96,23 @@ def test_a_tail_knows_every_chunk_of_a_key(keys):
         assert tail.chunks_with(2, key) == set()
 
 
-@given(ranges=RANGES, taken=RANGES)
-def test_ranges_less_others_are_the_seqs_left(ranges, taken):
+@given(ranges=RANGES)
+def test_united_ranges_are_the_same_seqs_in_order_and_apart(ranges):
     def seqs(found):
         return {seq for first, end in found for seq in range(first, end)}
 
-    left = without(united(ranges), taken)
-    assert seqs(united(ranges)) == seqs(ranges)
-    assert seqs(left) == seqs(ranges) - seqs(taken)
-    assert all(first < end for first, end in left)
-    assert left == sorted(left)
+    found = united(ranges)
+    assert seqs(found) == seqs(ranges)
+    assert all(before[1] < after[0] for before, after in pairwise(found))
+
+
+@given(ranges=RANGES)
+def test_each_seq_belongs_to_the_newest_push_that_has_it(ranges):
+    pushes = [(number, first, end) for number, (first, end) in enumerate(ranges)]
+    owner = {seq: push for push, first, end in pushes for seq in range(first, end)}
+    found = newest(pushes)
+    assert {seq: part.push for part in found for seq in range(part.first, part.end)} == owner
+    assert [part.first for part in found] == sorted(part.first for part in found)
 
 
 def test_a_fingerprint_stands_for_any_text():

@@ -63,7 +63,8 @@ def write_settings(connection: sqlite3.Connection, state: AccountState) -> None:
 def write_progress(connection: sqlite3.Connection, states: Iterable[AccountState]) -> None:
     """Write the progress rows of accounts that changed in this transaction."""
     connection.executemany(
-        "INSERT OR REPLACE INTO progress VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO progress"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
                 state.id,
@@ -82,6 +83,9 @@ def write_progress(connection: sqlite3.Connection, states: Iterable[AccountState
                 state.last_outcome,
                 state.last_attempt_at,
                 state.last_delivered_at,
+                state.last_http_status,
+                state.last_answer,
+                state.last_detail,
             )
             for state in states
         ],
@@ -126,6 +130,9 @@ def load_accounts(connection: sqlite3.Connection) -> list[AccountState]:
             outcome,
             state.last_attempt_at,
             state.last_delivered_at,
+            state.last_http_status,
+            state.last_answer,
+            state.last_detail,
         ) = row[15:]
         state.slow = bool(slow)
         state.last_outcome = None if outcome is None else Outcome(outcome)

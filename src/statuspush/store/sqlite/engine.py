@@ -74,27 +74,29 @@ class SqliteStore:
 
     # life
 
-    async def open(self, now: Milliseconds) -> None:
+    async def open(self, now: Milliseconds, *, latest_due: Milliseconds | None = None) -> None:
         with ExitStack() as undo:
             self._lock.acquire()
             undo.callback(self._lock.release)
             self._connection = open_database(self._path)
             undo.callback(self._connection.close)
             with refusing(self._path):
-                self._open_file(now)
+                self._open_file(now, latest_due)
             undo.pop_all()
 
-    def _open_file(self, now: Milliseconds) -> None:
+    def _open_file(self, now: Milliseconds, latest_due: Milliseconds | None) -> None:
         migrate(self._connection, self._path)
         self._now = now
         self._log = ReportLog(self._connection)
         self._pushes = Pushes(self._connection, self._log, self._turns, self._dirty)
-        self._redrive = Redrive(self._connection, self._log, self._pushes)
+        self._redrive = Redrive(self._connection, self._log, self._pushes, self._turns)
         self._retention = Retention(self._connection, self._pushes, self._dirty)
         self._log.load_runs()
         self._load()
         self._connection.execute("BEGIN IMMEDIATE")
         interrupted = self._pushes.interrupted(now)
+        if latest_due is not None:
+            self._pushes.hasten(self._by_id.values(), latest_due, now)
         self._write_dirty()
         self._connection.execute("COMMIT")
         if interrupted:
@@ -242,6 +244,9 @@ class SqliteStore:
             health=Health(
                 state.failures,
                 state.last_outcome,
+                state.last_http_status,
+                state.last_answer,
+                state.last_detail,
                 state.last_attempt_at,
                 state.last_delivered_at,
                 retry.due_at if retry is not None else None,
@@ -269,11 +274,13 @@ class SqliteStore:
     async def set_push(self, account: str, settings: PushSettings, now: Milliseconds) -> None:
         def verb() -> None:
             state = self._state(account)
-            before, state.settings = state.settings.mode, settings
+            before, state.settings = state.settings, settings
             write_settings(self._connection, state)
+            if settings.url != before.url:
+                state.trusted = True
             if settings.mode is Mode.OFF:
                 self._pushes.cancel_all(state, now)
-            elif before is Mode.OFF:
+            elif before.mode is Mode.OFF:
                 self._pushes.cover(state, now)
             state.noted_due = None
             self._turns.consider(state, now)
@@ -346,9 +353,7 @@ class SqliteStore:
 
     async def redrive_push(self, push: str, now: Milliseconds) -> Redriven:
         def verb() -> Redriven:
-            redriven = self._redrive.push(self._by_id, push, now)
-            self._consider_all(now)
-            return redriven
+            return self._redrive.push(self._by_id, push, now)
 
         return await self._commit.run(verb)
 
@@ -361,12 +366,24 @@ class SqliteStore:
         states: frozenset[State],
         now: Milliseconds,
     ) -> Redriven:
-        def verb() -> Redriven:
-            redriven = self._redrive.account(self._state(account), since, until, states, now)
-            self._consider_all(now)
-            return redriven
+        redriven, after = Redriven(0, 0), 0
 
-        return await self._commit.run(verb)
+        def verb() -> tuple[Redriven, int]:
+            return self._redrive.account(
+                self._state(account),
+                since=since,
+                until=until,
+                wanted=states,
+                after=after,
+                now=now,
+            )
+
+        while True:
+            # A slice a commit, so that a redrive of a million pushes holds nobody up.
+            made, after = await self._commit.run(verb)
+            redriven = redriven.plus(made)
+            if not after:
+                return redriven
 
     def _consider_all(self, now: Milliseconds) -> None:
         for state in self._by_id.values():

@@ -30,6 +30,8 @@ class FileLock:
 
     def acquire(self) -> None:
         """Raises :class:`StoreRefused` when another process holds the lock."""
+        if not self._path.parent.is_dir():
+            raise StoreRefused(f"the directory {self._path.parent} of the database does not exist")
         try:
             fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -137,8 +139,6 @@ def migrate_file(database: Path) -> tuple[int, int]:
 
 def open_database(database: Path) -> sqlite3.Connection:
     """:func:`connect` for writing, with the operating system's refusals in plain words."""
-    if not database.parent.is_dir():
-        raise StoreRefused(f"the directory {database.parent} of the database does not exist")
     try:
         # Secrets of customers are in it: not for other users of the machine.
         os.close(os.open(database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))

@@ -15,6 +15,9 @@ from statuspush.core.lifecycle import State
 from statuspush.core.outcome import Outcome
 from statuspush.store.base import PushSettings
 
+_Entry = tuple[Milliseconds, int, int]
+"""(due, first seq, push id) of a waiting push."""
+
 
 @dataclass(slots=True)
 class PushUnderWay:
@@ -29,6 +32,8 @@ class PushUnderWay:
     accepted_at: Milliseconds
     due_at: Milliseconds
     redrive_of: int | None = None
+    url: str | None = None
+    """Where it was sent at the present claim."""
     token: int | None = None
     """Set while it is claimed."""
     claimed_until: Milliseconds = 0
@@ -75,16 +80,28 @@ class AccountState:
     expired: int = 0
     failures: int = 0
     """Failed attempts since the last acknowledgement, over all pushes."""
+    trusted: bool = False
+    """A person redrove or changed the URL: until the next outcome it counts as not failing."""
     slow: bool = False
     last_outcome: Outcome | None = None
+    last_http_status: int | None = None
+    last_answer: bytes = b""
+    last_detail: str = ""
     last_attempt_at: Milliseconds | None = None
     last_delivered_at: Milliseconds | None = None
     under_way: dict[int, PushUnderWay] = field(default_factory=dict)
-    waiting: list[tuple[Milliseconds, int, int]] = field(default_factory=list)
-    """Heap of (due, first seq, push id); entries whose push is gone or claimed are skipped."""
+    fresh: list[_Entry] = field(default_factory=list)
+    """Heap of pushes that wait and never failed."""
+    retries: list[_Entry] = field(default_factory=list)
+    """Heap of pushes that wait for a retry."""
     in_flight: int = 0
     queued: bool = False
     noted_due: Milliseconds | None = None
+
+    @property
+    def failing(self) -> bool:
+        """The last attempt failed, and nobody has said since that it is well again."""
+        return self.failures > 0 and not self.trusted
 
     @property
     def suspect(self) -> bool:
@@ -99,21 +116,35 @@ class AccountState:
     def put(self, push: PushUnderWay) -> None:
         """Take in a push that waits."""
         self.under_way[push.id] = push
-        heapq.heappush(self.waiting, (push.due_at, push.first_seq, push.id))
+        heap = self.retries if push.failures else self.fresh
+        heapq.heappush(heap, (push.due_at, push.first_seq, push.id))
+
+    def drop_waiting(self) -> None:
+        """Forget the order of waiting pushes, because they are all gone."""
+        self.fresh.clear()
+        self.retries.clear()
 
     def first_waiting(self) -> PushUnderWay | None:
-        """The waiting push that is due next."""
-        while self.waiting:
-            due, _, push_id = self.waiting[0]
+        """The waiting push that is to be sent next; of a failing endpoint, its retry."""
+        retry, fresh = self._top(self.retries), self._top(self.fresh)
+        if retry is None or fresh is None:
+            return retry or fresh
+        if self.failing:
+            return retry
+        return min(retry, fresh, key=lambda push: (push.due_at, push.first_seq))
+
+    def _top(self, heap: list[_Entry]) -> PushUnderWay | None:
+        while heap:
+            due, _, push_id = heap[0]
             push = self.under_way.get(push_id)
             if push is not None and push.token is None and push.due_at == due:
                 return push
-            heapq.heappop(self.waiting)
+            heapq.heappop(heap)  # gone, claimed, or due at another time by now
         return None
 
     def may_send(self) -> bool:
         """Is a claim free: one while the endpoint fails, else ``max_in_flight``."""
-        allowed = 1 if self.failures else self.settings.max_in_flight
+        allowed = 1 if self.failing else self.settings.max_in_flight
         return (
             self.in_flight < allowed
             and self.settings.mode is Mode.ON
@@ -121,8 +152,15 @@ class AccountState:
         )
 
     def may_cut(self) -> bool:
-        """Are there reports to cut, and does no retry of a failing endpoint hold them back."""
-        return self.cursor < self.next_seq and not (self.failures and self.first_waiting())
+        """Are there reports to cut, and no push that must be sent before them.
+
+        That is one never sent yet, and the retry of a failing endpoint.
+        """
+        return (
+            self.cursor < self.next_seq
+            and self._top(self.fresh) is None
+            and not (self.failing and self._top(self.retries))
+        )
 
     def can_send(self, now: Milliseconds) -> bool:
         """Is a claim free, and is there a due push or something to cut for it."""
@@ -187,16 +225,14 @@ class Turns:
         return None
 
     def take(self, now: Milliseconds, *, limit: int, suspect_limit: int) -> Iterator[AccountState]:
-        """Accounts that can send now; each may be put back by :meth:`consider` for another turn.
+        """Accounts that can send now; :meth:`consider` puts one back for another turn.
 
         What an account is when its turn comes decides which limit it counts against, whichever
         queue it stood in; one that can't send any more takes no turn from the others.
         """
         left = {False: limit, True: suspect_limit}
         for queue, suspect in ((self._good, False), (self._suspect, True)):
-            for _ in range(len(queue)):
-                if not left[suspect]:
-                    break
+            while queue and left[suspect]:
                 state = queue.popleft()
                 state.queued = False
                 if not state.can_send(now):

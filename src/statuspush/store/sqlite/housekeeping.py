@@ -77,7 +77,8 @@ class Retention:
 
     def _remove_pushes(self, states: dict[int, AccountState], keep_from: Milliseconds) -> int:
         rows = self._connection.execute(
-            "SELECT id, account, state, count FROM pushes WHERE id < ? ORDER BY id LIMIT ?",
+            "SELECT id, account, state, count - superseded FROM pushes WHERE id < ?"
+            " ORDER BY id LIMIT ?",
             (push_id.first_id_at(keep_from), _PUSH_STEP),
         ).fetchall()
         ended = []

@@ -14,7 +14,9 @@ from statuspush.store.sqlite.log import Chunk, Keys, ReportLog, keys_of
 from statuspush.store.sqlite.runs import MOBILE, SID, UID, find_in_runs
 from statuspush.store.sqlite.tail import fingerprint
 
-_COLUMNS = "id, account, first_seq, count, state, attempts, due_at, delivered_at, redrive_of"
+_COLUMNS = (
+    "id, account, first_seq, count, state, attempts, due_at, delivered_at, redrive_of, superseded"
+)
 _KINDS = {"sid": SID, "mobile": MOBILE, "uid": UID}
 _P_COLUMNS = ", ".join(f"p.{column}" for column in _COLUMNS.split(", "))
 _LONGEST_PUSH = 500
@@ -32,10 +34,11 @@ class _Found:
 
 
 def _summary(row: Sequence[int | str | None], account: str) -> PushSummary:
-    push, _, _, count, state, attempts, due_at, delivered_at, redrive_of = row
+    push, _, _, count, state, attempts, due_at, delivered_at, redrive_of, superseded = row
     assert isinstance(push, int)
     assert isinstance(count, int)
     assert isinstance(attempts, int)
+    assert isinstance(superseded, int)
     return PushSummary(
         id=push_id.show(push),
         account=account,
@@ -46,6 +49,7 @@ def _summary(row: Sequence[int | str | None], account: str) -> PushSummary:
         due_at=due_at if isinstance(due_at, int) and state == State.WAITING else None,
         delivered_at=delivered_at if isinstance(delivered_at, int) else None,
         redrive_of=push_id.show(redrive_of) if isinstance(redrive_of, int) else None,
+        superseded=superseded,
     )
 
 

@@ -7,6 +7,7 @@ inside the caller's transaction.
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from statuspush.clock import Milliseconds
 from statuspush.core.contract import Mode
@@ -82,6 +83,25 @@ class Pushes:
         self._last_id = push_id.next_id(self._last_id, now)
         return self._last_id
 
+    def hasten(
+        self, states: Iterable[AccountState], latest_due: Milliseconds, now: Milliseconds
+    ) -> None:
+        """Let no push that waits be due later than that."""
+        late = [
+            (state, push)
+            for state in states
+            for push in state.under_way.values()
+            if push.token is None and push.due_at > latest_due
+        ]
+        for state, push in late:
+            push.due_at = latest_due
+            state.put(push)
+            state.noted_due = None
+            self._turns.consider(state, now)
+        self._connection.executemany(
+            "UPDATE pushes SET due_at = ? WHERE id = ?", [(latest_due, p.id) for _, p in late]
+        )
+
     # claiming
 
     def claim(
@@ -92,6 +112,9 @@ class Pushes:
         turns: list[_Turn] = []
         for state in self._turns.take(now, limit=limit, suspect_limit=suspect_limit):
             turns.append(self._turn(state, now))
+            state.in_flight += 1
+            if size_cap(state.settings) is None:  # else the cut may turn out shorter
+                self._turns.consider(state, now)
         chunks = self._log.read(self._connection, {c for turn in turns for c in turn.chunks})
         claimed: list[ClaimedPush] = []
         cut: list[PushUnderWay] = []
@@ -107,14 +130,14 @@ class Pushes:
                 fragments = b"\n".join(fragments.split(b"\n", count)[:count])
             if push is None:
                 push = self._cut(turn, count, held[0].accepted_at if held else now, now)
+                push.token = self._new_token(now)
                 cut.append(push)
             else:
                 if count < push.count:  # a redrive, or the half of a push, that is still too large
                     self._split(state, push, count, now)
                 again.append(push)
-            self._last_token = max(self._last_token + 1, push_id.first_id_at(now))
-            push.token, push.claimed_until = self._last_token, now + lease_ms
-            state.in_flight += 1
+            assert push.token is not None
+            push.claimed_until, push.url = now + lease_ms, state.settings.url
             self._claimed[push.id] = (state, push)
             self._dirty.add(state)
             claimed.append(
@@ -143,11 +166,18 @@ class Pushes:
     def _turn(self, state: AccountState, now: Milliseconds) -> _Turn:
         push = state.first_waiting()
         if push is not None and push.due_at <= now:
+            push.token = self._new_token(now)  # at once: it may be the account's turn again
             chunks = self._log.chunk_ids(self._connection, state.id, push.first_seq, push.end_seq)
             return _Turn(state, push, push.first_seq, push.end_seq, chunks)
         end = min(state.next_seq, state.cursor + state.settings.max_reports)
         chunks = self._log.chunk_ids(self._connection, state.id, state.cursor, end)
-        return _Turn(state, None, state.cursor, end, chunks)
+        turn = _Turn(state, None, state.cursor, end, chunks)
+        state.cursor = end
+        return turn
+
+    def _new_token(self, now: Milliseconds) -> int:
+        self._last_token = max(self._last_token + 1, push_id.first_id_at(now))
+        return self._last_token
 
     def _cut(
         self, turn: _Turn, count: int, accepted_at: Milliseconds, now: Milliseconds
@@ -164,7 +194,8 @@ class Pushes:
             due_at=now,
         )
         state.under_way[push.id] = push
-        state.cursor = push.end_seq
+        if count < turn.end_seq - turn.first_seq:  # with a byte cap there is one cut a call
+            state.cursor = push.end_seq
         return push
 
     def insert(self, pushes: Sequence[PushUnderWay], state: State, due: bool = True) -> None:
@@ -248,8 +279,13 @@ class Pushes:
         ended_at = attempt.started_at + attempt.duration_ms
         if attempt.outcome is Outcome.INTERRUPTED:
             return
+        state.trusted = False
         state.last_outcome = attempt.outcome
         state.last_attempt_at = attempt.started_at
+        failed = attempt.outcome is not Outcome.ACKNOWLEDGED
+        state.last_http_status = attempt.http_status
+        state.last_answer = attempt.answer if failed else b""
+        state.last_detail = attempt.detail if failed else ""
         state.slow = recording.slow
         match recording.decision:
             case Deliver():
@@ -278,7 +314,7 @@ class Pushes:
                     push.failures += 1
                 push.due_at = due_at
             case Halve():
-                self._halve(state, push, recording, now)
+                return self._halve(state, push, recording, now)
         return self._wait(state, push)
 
     def _wait(self, state: AccountState, push: PushUnderWay) -> tuple[object, ...]:
@@ -295,15 +331,51 @@ class Pushes:
 
     def _halve(
         self, state: AccountState, push: PushUnderWay, recording: Recording, now: Milliseconds
-    ) -> None:
-        self._split(state, push, push.count - push.count // 2, now)
-        push.failures = 0
-        smaller = max(1, recording.body_bytes // 2)
-        known = state.settings.learned_max_bytes
-        state.settings = replace(
-            state.settings, learned_max_bytes=smaller if known is None else min(known, smaller)
+    ) -> tuple[object, ...]:
+        # Two new pushes: what was sent under an id must never change, since a receiver may know
+        # the id of what it refused. Both are due when the whole was: of pushes due at one time the
+        # one with the older reports goes first, so the parts keep their order however often they
+        # are halved.
+        half = push.count - push.count // 2
+        bounds = (push.first_seq, push.first_seq + half, push.end_seq)
+        self.add_waiting(
+            state,
+            [
+                replace(
+                    push,
+                    id=self.new_id(now),
+                    first_seq=first,
+                    count=end - first,
+                    attempts=0,
+                    failures=0,
+                    redrive_of=push.id,
+                )
+                for first, end in pairwise(bounds)
+            ],
         )
-        write_settings(self._connection, state)
+        if push.url == state.settings.url:
+            known = state.settings.learned_max_bytes or recording.half_bytes
+            state.settings = replace(
+                state.settings, learned_max_bytes=min(known, recording.half_bytes)
+            )
+            write_settings(self._connection, state)
+        ended = self._end(state, push, State.CANCELLED)
+        self.supersede([(state, State.CANCELLED, push.id, push.count)])
+        return ended
+
+    def supersede(self, overtaken: Iterable[tuple[AccountState, State, int, int]]) -> None:
+        """So many reports of (account, final state, push) are in newer pushes from now on.
+
+        They are counted there, so that each report is counted once.
+        """
+        rows = []
+        for state, final, push, reports in overtaken:
+            state.tallies[final].add(-reports, 0)
+            self._dirty.add(state)
+            rows.append((reports, push))
+        self._connection.executemany(
+            "UPDATE pushes SET superseded = superseded + ? WHERE id = ?", rows
+        )
 
     def _split(
         self, state: AccountState, push: PushUnderWay, first: int, now: Milliseconds
@@ -387,7 +459,7 @@ class Pushes:
             self._claimed.pop(push_number, None)
         state.settings = replace(state.settings, mode=Mode.OFF)  # it may still be queued
         state.under_way.clear()
-        state.waiting.clear()
+        state.drop_waiting()
 
     def expire(self, state: AccountState, push: PushUnderWay) -> int:
         """Drop a push whose reports retention removes; return how many reports it had."""
@@ -405,7 +477,7 @@ class Pushes:
         waiting = [push for push in state.under_way.values() if push.token is None]
         for push in waiting:
             self._end(state, push, State.CANCELLED)
-        state.waiting.clear()
+        state.drop_waiting()
         self._connection.executemany(
             "UPDATE pushes SET state = 'cancelled', due_at = NULL WHERE id = ?",
             [(push.id,) for push in waiting],

@@ -3,6 +3,7 @@
 import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 Range = tuple[int, int]
 """Seqs [first, end) of one account."""
@@ -35,7 +36,7 @@ def newest(pushes: Sequence[tuple[int, int, int]]) -> list[Covered]:
     open_pushes: list[tuple[int, int]] = []  # (-id, end): the newest on top
     result: list[Covered] = []
     at = 0
-    for first, end in zip(bounds, bounds[1:], strict=False):
+    for first, end in pairwise(bounds):
         while at < len(starting) and starting[at][1] == first:
             heapq.heappush(open_pushes, (-starting[at][0], starting[at][2]))
             at += 1

@@ -1,61 +1,33 @@
 """Redrive: a person asks for another round; new pushes over the reports of old ones."""
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from statuspush.clock import Milliseconds
 from statuspush.core.contract import Mode
 from statuspush.core.lifecycle import State
 from statuspush.store import push_id
 from statuspush.store.base import Conflict, Redriven, UnknownPush
-from statuspush.store.sqlite.hot import AccountState, PushUnderWay
+from statuspush.store.sqlite.hot import AccountState, PushUnderWay, Turns
 from statuspush.store.sqlite.log import ReportLog
 from statuspush.store.sqlite.pushes import Pushes
-
-Range = tuple[int, int]
-"""Seqs [first, end) of one account."""
+from statuspush.store.sqlite.ranges import Covered, newest, united
 
 _SHOWN_IDS = 100
-
-
-def united(ranges: Iterable[Range]) -> list[Range]:
-    """The same seqs as few ranges in order; touching ones are joined."""
-    result: list[Range] = []
-    for first, end in sorted(ranges):
-        if result and first <= result[-1][1]:
-            result[-1] = (result[-1][0], max(end, result[-1][1]))
-        elif first < end:
-            result.append((first, end))
-    return result
-
-
-def without(ranges: Sequence[Range], taken: Iterable[Range]) -> list[Range]:
-    """``ranges`` (in order, apart from each other) less the seqs of ``taken``."""
-    cuts = united(taken)
-    result: list[Range] = []
-    at = 0
-    for first, end in ranges:
-        while at < len(cuts) and cuts[at][1] <= first:
-            at += 1
-        start = first
-        for cut_first, cut_end in cuts[at:]:
-            if cut_first >= end:
-                break
-            if start < cut_first:
-                result.append((start, cut_first))
-            start = max(start, cut_end)
-        if start < end:
-            result.append((start, end))
-    return result
+_SLICE = 2000
+"""Pushes looked at in one commit of an account's redrive."""
 
 
 class Redrive:
     """Makes the new pushes of a redrive."""
 
-    def __init__(self, connection: sqlite3.Connection, log: ReportLog, pushes: Pushes) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, log: ReportLog, pushes: Pushes, turns: Turns
+    ) -> None:
         self._connection = connection
         self._log = log
         self._pushes = pushes
+        self._turns = turns
 
     def push(self, states: dict[int, AccountState], shown: str, now: Milliseconds) -> Redriven:
         """See :meth:`statuspush.store.base.Store.redrive_push`."""
@@ -75,56 +47,69 @@ class Redrive:
                     f"reports of {shown} are under way already, in push {other}",
                     f"{shown} 中的报告已在推送 {other} 中进行",
                 )
-        return self._make(state, [wanted], number, now)
+        return self._make(state, self._covered(state, wanted[0], wanted[1]), now)
 
     def account(
         self,
         state: AccountState,
+        *,
         since: Milliseconds | None,
         until: Milliseconds | None,
-        wanted_states: frozenset[State],
+        wanted: frozenset[State],
+        after: int,
         now: Milliseconds,
-    ) -> Redriven:
-        """See :meth:`statuspush.store.base.Store.redrive_account`.
+    ) -> tuple[Redriven, int]:
+        """One slice of :meth:`statuspush.store.base.Store.redrive_account`.
 
-        Neighbouring ranges are joined, so a million single-report pushes come back as full ones.
+        ``after`` is 0, then what the last call gave as second value, until that is 0 again.
         """
         self._check_interface(state)
-        window = (
-            push_id.first_id_at(since) if since is not None else 0,
-            push_id.first_id_at(until) if until is not None else (1 << 63) - 1,
-        )
-        wanted = united(self._ranges(state, wanted_states, window))
-        taken = [(push.first_seq, push.end_seq) for push in state.under_way.values()]
-        if wanted and State.DELIVERED not in wanted_states:
-            taken.extend(self._delivered(state, wanted[0][0], wanted[-1][1]))
-        return self._make(state, without(wanted, taken), None, now)
+        first_id = max(after + 1, push_id.first_id_at(since) if since is not None else 0)
+        end_id = push_id.first_id_at(until) if until is not None else (1 << 63) - 1
+        found = self._pushes_in(state, wanted, first_id, end_id)
+        chosen: list[Covered] = []
+        partly: list[tuple[int, int, int]] = []
+        for push, first, end, superseded in found:
+            if superseded:
+                partly.append((push, first, end))
+            else:
+                chosen.append(Covered(first, end, push))
+        for push, first, end in partly:
+            chosen.extend(c for c in self._covered(state, first, end) if c.push == push)
+        made = self._make(state, sorted(chosen, key=lambda covered: covered.first), now)
+        return made, found[-1][0] if len(found) == _SLICE else 0
 
-    def _ranges(
-        self, state: AccountState, wanted: frozenset[State], window: tuple[int, int]
-    ) -> list[Range]:
-        ranges: list[Range] = []
-        for final in wanted & {State.DELIVERED, State.EXHAUSTED, State.CANCELLED}:
-            # Spelled out, since a partial index is used only for a literal condition.
-            given_up = " AND state IN ('exhausted', 'cancelled')" if final != "delivered" else ""
-            ranges.extend(
-                self._connection.execute(
-                    "SELECT first_seq, first_seq + count FROM pushes WHERE account = ?"
-                    f" AND id >= ? AND id < ? AND state = ?{given_up}",
-                    (state.id, *window, final),
-                )
-            )
-        return ranges
+    def _pushes_in(
+        self, state: AccountState, wanted: frozenset[State], first_id: int, end_id: int
+    ) -> list[tuple[int, int, int, int]]:
+        """(id, first, end, superseded) of a slice of the pushes that hold something to redrive."""
+        finals = wanted & {State.DELIVERED, State.EXHAUSTED, State.CANCELLED}
+        # Spelled out, since a partial index is used only for a literal condition.
+        given_up = " AND state IN ('exhausted', 'cancelled')" if "delivered" not in finals else ""
+        places = ",".join("?" * len(finals))
+        return self._connection.execute(
+            "SELECT id, first_seq, first_seq + count, superseded FROM pushes"
+            f" WHERE account = ? AND id >= ? AND id < ? AND state IN ({places}){given_up}"
+            f" AND superseded < count ORDER BY id LIMIT {_SLICE}",
+            (state.id, first_id, end_id, *finals),
+        ).fetchall()
 
-    def _delivered(self, state: AccountState, first: int, end: int) -> list[Range]:
-        return list(
-            self._connection.execute(
-                "SELECT first_seq, first_seq + count FROM pushes INDEXED BY pushes_by_report"
-                " WHERE account = ? AND first_seq > ? - 500 AND first_seq < ?"
-                " AND state = 'delivered'",
-                (state.id, first, end),
-            )
-        )
+    def _covered(self, state: AccountState, first: int, end: int) -> list[Covered]:
+        """Which push is the newest for each part of [first, end)."""
+        pushes = self._connection.execute(
+            "SELECT id, first_seq, first_seq + count FROM pushes INDEXED BY pushes_by_report"
+            " WHERE account = ?1 AND first_seq > ?2 - 500 AND first_seq < ?3"
+            # Those without limit of length: cancelled while the interface was off.
+            " UNION SELECT id, first_seq, first_seq + count FROM pushes INDEXED BY pushes_given_up"
+            " WHERE account = ?1 AND state IN ('exhausted', 'cancelled') AND count > 500"
+            " AND first_seq < ?3 AND first_seq + count > ?2",
+            (state.id, first, end),
+        ).fetchall()
+        return [
+            Covered(max(part.first, first), min(part.end, end), part.push)
+            for part in newest(pushes)
+            if part.first < end and first < part.end
+        ]
 
     @staticmethod
     def _check_interface(state: AccountState) -> None:
@@ -138,19 +123,20 @@ class Redrive:
                 f"{state.account} has no URL to push to", f"账户 {state.account} 没有设置推送 URL"
             )
 
-    def _make(
-        self,
-        state: AccountState,
-        ranges: Iterable[Range],
-        redrive_of: int | None,
-        now: Milliseconds,
-    ) -> Redriven:
+    def _make(self, state: AccountState, parts: Sequence[Covered], now: Milliseconds) -> Redriven:
+        """New pushes over these parts, in order; neighbours are joined into full ones."""
         size = state.settings.max_reports
+        # Retention removed what is before.
         kept = self._log.first_kept(self._connection, state.id) or state.next_seq
+        parts = [
+            Covered(max(part.first, kept), part.end, part.push) for part in parts if part.end > kept
+        ]
+        origin = {part.first: part.push for part in parts}
         made: list[PushUnderWay] = []
-        for first, end in ranges:
-            for start in range(max(first, kept), end, size):  # retention removed what is before
+        for first, end in united((part.first, part.end) for part in parts):
+            for start in range(first, end, size):
                 stop = min(start + size, end)
+                source = origin.get(start) or made[-1].redrive_of
                 made.append(
                     PushUnderWay(
                         id=self._pushes.new_id(now),
@@ -161,12 +147,31 @@ class Redrive:
                         failures=0,
                         accepted_at=now,
                         due_at=now,
-                        redrive_of=redrive_of,
+                        redrive_of=source,
                     )
                 )
-        self._pushes.add_waiting(state, made)
+        if made:
+            self._supersede(state, parts)
+            self._pushes.add_waiting(state, made)
+            state.trusted = True
+            self._turns.consider(state, now)
         return Redriven(
             pushes=len(made),
             reports=sum(push.count for push in made),
             ids=[push_id.show(push.id) for push in made[:_SHOWN_IDS]],
+        )
+
+    def _supersede(self, state: AccountState, parts: Sequence[Covered]) -> None:
+        overtaken: dict[int, int] = {}
+        for part in parts:
+            overtaken[part.push] = overtaken.get(part.push, 0) + part.end - part.first
+        finals = dict(
+            self._connection.execute(
+                "SELECT p.id, p.state FROM json_each(?) AS wanted"
+                " CROSS JOIN pushes AS p ON p.id = wanted.value",
+                (str(list(overtaken)),),
+            )
+        )
+        self._pushes.supersede(
+            (state, State(finals[push]), push, reports) for push, reports in overtaken.items()
         )

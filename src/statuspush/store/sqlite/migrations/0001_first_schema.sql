@@ -34,7 +34,7 @@ CREATE TABLE progress (
     delivered            INTEGER NOT NULL,                -- pushes, as far as they are kept
     exhausted            INTEGER NOT NULL,
     cancelled            INTEGER NOT NULL,
-    delivered_reports    INTEGER NOT NULL,
+    delivered_reports    INTEGER NOT NULL,                -- each counted in its newest push
     exhausted_reports    INTEGER NOT NULL,
     cancelled_reports    INTEGER NOT NULL,
     expired_reports      INTEGER NOT NULL,
@@ -42,7 +42,10 @@ CREATE TABLE progress (
     slow                 INTEGER NOT NULL,
     last_outcome         TEXT,
     last_attempt_at      INTEGER,
-    last_delivered_at    INTEGER
+    last_delivered_at    INTEGER,
+    last_http_status     INTEGER,
+    last_answer          BLOB NOT NULL,                   -- of a failed attempt, for the hint
+    last_detail          TEXT NOT NULL
 ) STRICT;
 
 -- The log: up to 500 reports of one account a row, in the order of acceptance, only appended.
@@ -90,6 +93,7 @@ CREATE TABLE pushes (
     account       INTEGER NOT NULL,
     first_seq     INTEGER NOT NULL,
     count         INTEGER NOT NULL,
+    superseded    INTEGER NOT NULL DEFAULT 0,             -- of its reports, those in newer pushes
     state         TEXT NOT NULL,
     attempts      INTEGER NOT NULL,                       -- made so far
     failures      INTEGER NOT NULL,                       -- those that count against the retries
