@@ -41,7 +41,7 @@ def hung_endpoints(directory, *, endpoints, timeout, twice=False, **settings):
     """SIGTERM while so many endpoints hang, with a timeout that outlasts the drain or not."""
     accounts = [f"hung{number}" for number in range(endpoints)]
     push = {"connect_seconds": min(5, timeout), "timeout_seconds": timeout}
-    broken_off = twice or timeout > float(settings.get("drain_seconds", 25))
+    outlasts = twice or timeout > 30
     with stage(directory, accounts, push=push, **settings) as (service, customer):
         customer.behave("*", hang=True)
         accepted = {}
@@ -68,17 +68,22 @@ def hung_endpoints(directory, *, endpoints, timeout, twice=False, **settings):
         customer.behave("*")
         service.start()
         # What was broken off goes out at once and uncounted; what timed out waits for its retry.
-        if broken_off:
+        if outlasts:
             counts = service.drained()
             assert counts["delivered"] == len(accepted)
             reconcile(accepted, customer.arrivals()).check(repeated_at_most=0)
         else:
             assert service.counts()["waiting"] == len(accepted)
         assert not service.interrupted()  # they were recorded, not found
+        first = [service.push(next(service.pushes(a))["id"])["attempts"][0] for a in accounts]
+        broken_off = sum(attempt["outcome"] == "interrupted" for attempt in first)
+        timed_out = sum(attempt["outcome"] == "timeout" for attempt in first)
+        assert (broken_off, timed_out) == ((endpoints, 0) if outlasts else (0, endpoints))
     return {
         "hung endpoints": endpoints,
         "their timeout (s)": timeout,
-        "broken off": endpoints if broken_off else 0,
+        "timed out": timed_out,
+        "broken off": broken_off,
         "lost": 0,
         "exit status": 0,
         "drain (s)": round(seconds, 2),

@@ -164,7 +164,7 @@ def test_floods(service):
                 assert len(shown["answer"]) <= 256
                 assert shown["duration_ms"] < 5000, name
                 # What the buffers of the system took, of 10 GB; the service took 64 KiB of it.
-                assert max(endpoint.bytes_sent.values()) < 32 * MB, name
+                assert max(endpoint.bytes_sent.values(), default=0) < 32 * MB, name
     peak = service.memory_mb("VmHWM")
     print(f"{3 * len(FLOODS)} floods: {before:.1f} MB before, {peak:.1f} MB at the peak")
     assert peak - before < 5

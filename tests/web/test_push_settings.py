@@ -222,7 +222,7 @@ async def learned(acme, submit, customer, store, clock, stored):
     await submit(4)
     (push,) = await customer.claim()
     attempt = Attempt(1, clock.now(), 5, Outcome.TOO_LARGE, 413, reports=4)
-    recording = Recording(push.id, push.token, attempt, Halve(), body_bytes=4000)
+    recording = Recording(push.id, push.token, attempt, Halve(), half_bytes=2000)
     await store.record_outcomes([recording], clock.now())
     limit = (await stored()).learned_max_bytes
     assert limit is not None

@@ -176,7 +176,7 @@ class Settings:
         "对状态良好的接收端同时进行的推送上限。",
     )
     max_suspect_sends: int = _setting(
-        256,
+        512,
         parse.integer(1, 65_536),
         "N",
         "Most sends at once to endpoints that failed or were slow at the last attempt.",

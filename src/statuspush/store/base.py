@@ -315,7 +315,9 @@ class Store(Protocol):
         ...
 
     async def delete_account(self, account: str, *, force: bool, now: Milliseconds) -> None:
-        """Remove the account; its reports and pushes go with the next sweeps.
+        """Remove the account; its reports and pushes are not shown any more.
+
+        They leave the disk with retention. An account made anew under the name begins empty.
 
         Raises :class:`Conflict` while reports wait or are being sent, unless ``force``.
         """
