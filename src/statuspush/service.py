@@ -105,11 +105,12 @@ class Service:
         self._token_hash = b""
         self._draining = False
         self._trouble: str | None = "starting"
+        self._broken = False
 
     async def run(self, listener: socket.socket) -> bool:
         """Serve until SIGTERM or SIGINT, then drain (finish sends, record, close).
 
-        False when it ended because a part of it failed.
+        False when it ended because a part of it failed, or with a store that needs a restart.
 
         Raises :class:`~statuspush.core.errors.ServiceError` when the store can't be opened.
         """
@@ -151,7 +152,7 @@ class Service:
         _announce(listener)
         healthy = await _until(stopped, [*background, recording, serving])
         await self._drain(server, serving, recording, background)
-        return healthy
+        return healthy and not self._broken
 
     def _signalled(self, stopped: asyncio.Event) -> None:
         if stopped.is_set():
@@ -217,6 +218,7 @@ class Service:
                 await self.store.ping()
                 figures = await self.store.figures()
             except ServiceError as error:
+                self._broken |= isinstance(error, StoreBroken)
                 # /readyz shows it to anybody: no names of files. The log has the engine's words.
                 self._trouble = (
                     "the store needs a restart"
