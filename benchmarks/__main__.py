@@ -3,6 +3,7 @@
 import json
 import statistics
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import alternatives, end_to_end, machine
+from benchmarks import alternatives, end_to_end, latency, machine
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
@@ -54,6 +55,40 @@ def end_to_end_command(
     if any(result.lost or result.misdirected for result in results):
         typer.echo("LOST reports", err=True)
         raise typer.Exit(1)
+
+
+@app.command("latency")
+def latency_command(
+    rate: Annotated[
+        list[int] | None, typer.Option(min=1, help="Reports a second; 200 and 1000 by default.")
+    ] = None,
+    runs: Annotated[int, typer.Option(min=1, help="Runs of each rate.")] = 3,
+    directory: Annotated[
+        Path | None, typer.Option(help="Where the database is written; a temporary one if unset.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """From submission to arrival at the customer, single reports at random times."""
+    folder = directory or Path(tempfile.gettempdir())
+    results = [latency.run(r, directory=folder) for r in rate or [200, 1000] for _ in range(runs)]
+    described = machine.describe(folder)
+    if as_json:
+        measured = [asdict(result) for result in results]
+        typer.echo(json.dumps({"machine": described, "runs": measured}))
+        return
+    console = Console(width=120)
+    console.print(", ".join(f"{key} {value}" for key, value in described.items()))
+    table = Table("reports a second", "p50 ms", "p95 ms", "p99 ms", "lost", title="medians")
+    for wanted in rate or [200, 1000]:
+        chosen = [result for result in results if result.rate == wanted]
+        table.add_row(
+            str(wanted),
+            *(
+                f"{statistics.median(getattr(result, name) for result in chosen):g}"
+                for name in ("p50", "p95", "p99", "lost")
+            ),
+        )
+    console.print(table)
 
 
 @app.command("alternatives")

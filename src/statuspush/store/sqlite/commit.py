@@ -2,8 +2,8 @@
 
 Statements run on the event loop's thread and only COMMIT runs in a thread of its own. The
 other way round, with the statements in a thread, each of them asks for the interpreter lock
-anew and waits a whole switch interval for it while the loop is busy: measured, 1,000 inserts
-take 2 s instead of 3 ms (docs/design.md).
+anew and waits up to a switch interval for it while the loop is busy: measured, 1,000 inserts
+take twice as long, and up to 2 s where the other core is free (docs/design.md).
 """
 
 import asyncio
