@@ -23,8 +23,10 @@ class SteadyClock:
     in which the machine was suspended counts. A restart adopts the corrected wall clock.
     """
 
-    def __init__(self) -> None:
-        self._start_ns = time.time_ns() - self._elapsed_ns()
+    def __init__(self, start_ns: int | None = None) -> None:
+        """:param start_ns: :attr:`start_ns` of another process's clock, to tell the same time."""
+        self.start_ns = time.time_ns() - self._elapsed_ns() if start_ns is None else start_ns
+        """When the machine was started, by the wall clock at our start; nanoseconds."""
 
     @staticmethod
     def _elapsed_ns() -> int:
@@ -32,7 +34,7 @@ class SteadyClock:
 
     def now(self) -> Milliseconds:
         """Milliseconds since the epoch, never going back within a process."""
-        return (self._start_ns + self._elapsed_ns()) // 1_000_000
+        return (self.start_ns + self._elapsed_ns()) // 1_000_000
 
     def skew(self) -> Milliseconds:
         """How far the wall clock has moved away from this one since the start."""

@@ -22,7 +22,7 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
 )
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
@@ -33,6 +33,9 @@ from statuspush.core.outcome import Outcome
 # deadline does (seconds).
 _FAST: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 _SEND: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 60.0)
+
+Snapshot = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+"""Counters and histograms of another process: (sample, its labels) to value."""
 
 REFUSALS: Final = (
     "invalid",
@@ -171,8 +174,15 @@ class Telemetry:
             ["version", "python"],
             registry=registry,
         ).labels(__version__, platform.python_version()).set(1)
+        self._worker_deaths = Counter(
+            "statuspush_worker_deaths",
+            "Worker processes that ended without being told to.",
+            registry=registry,
+        )
         self._extra = _Extra()
         registry.register(self._extra)
+        self._of_workers: dict[object, Snapshot] = {}
+        self._of_dead_workers: Snapshot = {}
 
     # accepting
 
@@ -267,10 +277,61 @@ class Telemetry:
             await asyncio.sleep(interval)
             self.loop_lag(max(0.0, time.perf_counter() - due))
 
+    # several processes
+
+    def snapshot(self) -> Snapshot:
+        """All counters and histograms of this process that have counted something."""
+        return {
+            (sample.name, tuple(sample.labels.items())): sample.value
+            for metric in self.registry.collect()
+            if metric.type in _SUMMED
+            for sample in metric.samples
+            if sample.value and not sample.name.startswith("process_")
+        }
+
+    def absorb(self, worker: object, snapshot: Snapshot) -> None:
+        """What a worker has counted so far; it replaces what it told before."""
+        self._of_workers[worker] = snapshot
+
+    def worker_died(self, worker: object) -> None:
+        """Keep what a worker told last, so that no counter ever goes back."""
+        self._worker_deaths.inc()
+        for key, value in self._of_workers.pop(worker, {}).items():
+            self._of_dead_workers[key] = self._of_dead_workers.get(key, 0.0) + value
+
     def exposition(self, accept: str | None) -> tuple[bytes, str]:
         """All metrics in the text format that fits the ``Accept`` header, and its media type."""
         encode, content_type = choose_encoder(accept or "")
-        return encode(self.registry), content_type
+        return encode(_Sum(self.registry, self._of_dead_workers, *self._of_workers.values())), (
+            content_type
+        )
+
+
+_SUMMED: Final = ("counter", "histogram")
+
+
+class _Sum(CollectorRegistry):
+    """A registry with what other processes have counted added to its counters."""
+
+    def __init__(self, registry: CollectorRegistry, *others: Snapshot) -> None:
+        super().__init__()
+        self._registry = registry
+        self._others = others
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._registry.collect():
+            if metric.type in _SUMMED:
+                metric.samples = [
+                    sample._replace(
+                        value=sample.value
+                        + sum(
+                            other.get((sample.name, tuple(sample.labels.items())), 0.0)
+                            for other in self._others
+                        )
+                    )
+                    for sample in metric.samples
+                ]
+            yield metric
 
 
 class _Extra(Collector):

@@ -253,12 +253,21 @@ class Service:
         """For each start that found some: pushes that were under way when the last one died."""
         return [line["pushes"] for line in self.log("pushes were under way")]
 
+    def workers(self) -> list[int]:
+        """Process ids of the worker processes."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
+        return [int(pid) for pid in children.split()]
+
     def memory_mb(self, what: str = "VmRSS") -> float:
-        """Resident memory now (``VmHWM``: the most there was)."""
-        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith(what):
-                return int(line.split()[1]) / 1024
-        raise AssertionError(f"no {what}")
+        """Resident memory now of all processes together (``VmHWM``: the most of each)."""
+        return sum(_memory_mb(pid, what) for pid in (self.pid, *self.workers()))
+
+
+def _memory_mb(pid: int, what: str) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(what):
+            return int(line.split()[1]) / 1024
+    raise AssertionError(f"no {what}")
 
 
 # reports whose whole content follows from the sid

@@ -33,6 +33,7 @@ def openapi():
         store=nothing,
         accept=nothing,
         test_push=nothing,
+        metrics=nothing,
         clock=SteadyClock(),
         telemetry=nothing,
         timezone=ZoneInfo("Asia/Shanghai"),

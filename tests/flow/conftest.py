@@ -226,11 +226,8 @@ class House:
         self.record = Record(self.store, self.clock, self.telemetry, wake=self.cut.wake)
         self.sends = OpenSends(
             self.send,
-            self.lanes,
             self.clock,
-            self.telemetry,
-            put=self._put,
-            freed=self.cut.wake,
+            ended=self._ended,
         )
         self.accept = Accept(
             self.store,
@@ -248,9 +245,11 @@ class House:
         )
         return self
 
-    def _put(self, recording):
+    def _ended(self, claim, recording):
+        self.lanes.leave(claim)
         if not self.losing_outcomes:
             self.record.put(recording)
+        self.cut.wake()
 
     async def close(self):
         """End as a killed process would: what is open is never recorded."""

@@ -1,8 +1,10 @@
 """The application over a real store in a temporary file, with a clock turned by hand."""
 
 import asyncio
+import contextlib
 import hashlib
 import queue
+import socket
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,10 +18,14 @@ from statuspush.core.lifecycle import decide
 from statuspush.core.outcome import Outcome
 from statuspush.flow import send
 from statuspush.flow.accept import Accept
+from statuspush.flow.watch import Watch
 from statuspush.store.base import Account, Attempt, ClaimedPush, Recording
 from statuspush.store.sqlite import SqliteStore
 from statuspush.telemetry import Telemetry
 from statuspush.web.app import WebDependencies, create_app
+from statuspush.workers.link import Link
+from statuspush.workers.store_client import store_client
+from statuspush.workers.store_server import StoreServer
 
 TOKEN = "a-token-of-the-operator"
 START = 1_767_323_045_678
@@ -119,32 +125,55 @@ async def store(tmp_path, clock, telemetry):
     await store.close()
 
 
+@contextlib.asynccontextmanager
+async def over_link(store, wake):
+    """The store as a worker sees it: at the other end of a link."""
+    loop = asyncio.get_running_loop()
+    ours, theirs = socket.socketpair()
+    server = StoreServer(store, wake)
+    _, there = await loop.create_connection(
+        lambda: Link({"store": server.call}, lost=lambda: None), sock=theirs
+    )
+    _, here = await loop.create_connection(lambda: Link({}, lost=lambda: None), sock=ours)
+    yield store_client(here)
+    here.close()
+    there.close()
+    await asyncio.sleep(0.001)
+
+
 @pytest.fixture(scope="session")
 def build_deps():
     """What the application needs, around a store."""
 
     def build(store, clock, telemetry, outside):
+        watch = Watch(store, clock, telemetry, open_sends=lambda: 0, changed=lambda trouble: None)
+
+        async def metrics(accept):
+            await watch.refresh()
+            return telemetry.exposition(accept)
+
         return WebDependencies(
             store=store,
             accept=Accept(
-                store, clock, telemetry, tz=SHANGHAI, wake=outside.wake, max_bytes=64 * 2**20
+                store, clock, telemetry, tz=SHANGHAI, wake=lambda: None, max_bytes=64 * 2**20
             ),
             test_push=outside.send_samples,
+            metrics=metrics,
             clock=clock,
             telemetry=telemetry,
             timezone=SHANGHAI,
             operator_token_hash=lambda: hashlib.sha256(TOKEN.encode()).digest(),
             not_ready=lambda: outside.not_ready,
             draining=lambda: outside.draining,
-            wake=outside.wake,
         )
 
     return build
 
 
 @pytest.fixture
-def deps(build_deps, store, clock, telemetry, outside):
-    return build_deps(store, clock, telemetry, outside)
+async def deps(build_deps, store, clock, telemetry, outside):
+    async with over_link(store, outside.wake) as linked:
+        yield build_deps(linked, clock, telemetry, outside)
 
 
 @pytest.fixture(scope="module")

@@ -63,6 +63,7 @@ def described():
             store=None,
             accept=None,
             test_push=None,
+            metrics=None,
             clock=None,
             telemetry=Telemetry(),
             timezone=ZoneInfo("Asia/Shanghai"),

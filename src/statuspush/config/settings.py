@@ -196,6 +196,14 @@ class Settings:
         "Most bytes of reports being accepted at once; beyond it submitters get 429 and come back.",
         "同时接收中的报告字节数上限；超出时提交方收到 429，稍后再试。",
     )
+    workers: int = _setting(
+        0,
+        parse.integer(0, 256),
+        "N",
+        "Processes that take submissions and send pushes; 0 takes one fewer than the machine has "
+        "cores, and at least one.",
+        "接收提交并发送推送的进程数；0 表示比机器的核数少一个，至少一个。",
+    )
     drain_seconds: float = _setting(
         20.0,
         parse.number(0, 3600, "seconds"),

@@ -1,7 +1,8 @@
 """The acknowledgement: what an endpoint's answer came to (contract section 3)."""
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from statuspush.core.contract import VOICE_STATUS, Kind
 from statuspush.core.hints import hint
@@ -15,8 +16,7 @@ KEPT_ANSWER_BYTES: Final = 256
 _BOM: Final = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """What a send came to, and what of the answer is kept."""
 
     outcome: Outcome

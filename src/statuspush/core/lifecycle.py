@@ -4,10 +4,11 @@ Everything here is a function of its arguments; times are passed in and handed b
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, assert_never
+
+import msgspec
 
 from statuspush.core.contract import VOICE_STATUS, Kind
 from statuspush.core.errors import ServiceError
@@ -47,26 +48,22 @@ class ForbiddenTransition(ServiceError):
     """A push was to go from one state to another that cannot follow it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Deliver:
+class Deliver(msgspec.Struct, frozen=True):
     """The push is acknowledged and done."""
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(msgspec.Struct, frozen=True):
     """The push is to be sent again, unchanged."""
 
     due_at: int
     """When, in milliseconds since the epoch."""
 
 
-@dataclass(frozen=True, slots=True)
-class Exhaust:
+class Exhaust(msgspec.Struct, frozen=True):
     """The push has failed for the last time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Halve:
+class Halve(msgspec.Struct, frozen=True):
     """The push is too large: its reports are split into two halves, to be sent at once."""
 
 

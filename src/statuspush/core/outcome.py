@@ -1,7 +1,8 @@
 """What a send came to: the closed union between the transport and the judgement."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 
 class Cause(StrEnum):
@@ -20,8 +21,7 @@ class Cause(StrEnum):
     INTERRUPTED = "interrupted"
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(msgspec.Struct, frozen=True):
     """The endpoint sent a response head, and a body as far as it was read."""
 
     status: int
@@ -34,8 +34,7 @@ class Answered:
     """Value of Content-Encoding when it is not ``identity``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unanswered:
+class Unanswered(msgspec.Struct, frozen=True):
     """No complete response head came, or the connection failed inside the answer."""
 
     cause: Cause

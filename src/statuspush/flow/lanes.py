@@ -25,6 +25,8 @@ class Lanes:
         self._slow_ms = slow_seconds * 1000
         self._good: OrderedDict[int, Milliseconds] = OrderedDict()
         self._suspect: set[int] = set()
+        self.shut = False
+        """No send may begin now, because there is nobody to send."""
 
     def enter(self, claim: ClaimedPush, now: Milliseconds) -> None:
         """A send begins."""
@@ -57,6 +59,8 @@ class Lanes:
 
     def free(self) -> tuple[int, int]:
         """How many sends may begin now, to endpoints in good standing and to suspect ones."""
+        if self.shut:
+            return 0, 0
         return (
             max(0, self._good_limit - len(self._good)),
             max(0, self._suspect_limit - len(self._suspect)),

@@ -1,4 +1,4 @@
-"""The sends that are open: a task each, its lane while it runs, its outcome handed on."""
+"""The sends that are open: a task each, and its outcome handed on."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,10 +7,8 @@ from functools import partial
 import structlog
 
 from statuspush.clock import Clock, Milliseconds
-from statuspush.flow.lanes import Lanes
 from statuspush.flow.send import Send
 from statuspush.store.base import ClaimedPush, Recording
-from statuspush.telemetry import Telemetry
 
 _log = structlog.get_logger("send")
 
@@ -18,26 +16,19 @@ _log = structlog.get_logger("send")
 class OpenSends:
     """Runs sends side by side.
 
-    :param put: takes the outcome of a send.
-    :param freed: called when a send ended and its lane is free.
+    :param ended: takes the outcome of a send, whatever became of it.
     """
 
     def __init__(
         self,
         send: Send,
-        lanes: Lanes,
         clock: Clock,
-        telemetry: Telemetry,
         *,
-        put: Callable[[Recording], None],
-        freed: Callable[[], None],
+        ended: Callable[[ClaimedPush, Recording], None],
     ) -> None:
         self._send = send
-        self._lanes = lanes
         self._clock = clock
-        self._telemetry = telemetry
-        self._put = put
-        self._freed = freed
+        self._ended = ended
         self._tasks: set[asyncio.Task[Recording]] = set()
 
     def start(self, claim: ClaimedPush) -> None:
@@ -46,14 +37,12 @@ class OpenSends:
         self._tasks.add(task)
         # A callback and not a frame around the send: one that is cancelled before its first step
         # never enters such a frame, and must be recorded all the same.
-        task.add_done_callback(partial(self._ended, claim, self._clock.now()))
-        self._telemetry.in_flight(self._lanes.open)
+        task.add_done_callback(partial(self._done, claim, self._clock.now()))
 
-    def _ended(
+    def _done(
         self, claim: ClaimedPush, started_at: Milliseconds, task: asyncio.Task[Recording]
     ) -> None:
         self._tasks.discard(task)
-        self._lanes.leave(claim)
         if task.cancelled():
             recording = self._send.interrupted(claim, started_at)
         elif (error := task.exception()) is not None:
@@ -62,8 +51,7 @@ class OpenSends:
             recording = self._send.interrupted(claim, started_at, wait=True)
         else:
             recording = task.result()
-        self._put(recording)
-        self._freed()
+        self._ended(claim, recording)
 
     async def finish(self, seconds: float) -> int:
         """Wait for open sends, then break off the rest; return how many were broken off."""

@@ -2,15 +2,17 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
-from statuspush.clock import Clock
+from msgspec.structs import replace
+
+from statuspush.clock import Clock, Milliseconds
 from statuspush.core import signature, wire
 from statuspush.core.ack import Verdict, judge
 from statuspush.core.contract import PUSH_HEADERS, VOICE_STATUS, Kind
 from statuspush.core.lifecycle import Halve, Retry, decide
-from statuspush.core.outcome import Cause, Outcome, SendResult, Unanswered
+from statuspush.core.outcome import Outcome, SendResult
 from statuspush.store.base import Attempt, ClaimedPush, PushSettings, Recording
 from statuspush.store.push_id import show
 from statuspush.telemetry import Telemetry
@@ -91,17 +93,17 @@ class Send:
             for half in (held[:middle], held[middle:])
         )
 
-    def interrupted(self, claim: ClaimedPush, started_at: int, *, wait: bool = False) -> Recording:
+    def interrupted(
+        self, claim: ClaimedPush, started_at: Milliseconds, *, wait: bool = False
+    ) -> Recording:
         """What is to be recorded of a send that we broke off ourselves; it does not count.
 
         It is due at once, or with ``wait`` after the retry interval.
         """
-        verdict = judge(Unanswered(Cause.INTERRUPTED), self._kind)
-        recording = self._recording(claim, verdict, started_at)
-        if wait:
-            due_at = self._clock.now() + self._retry_interval_ms
-            return replace(recording, decision=Retry(due_at))
-        return recording
+        now = self._clock.now()
+        return broken_off(
+            claim, started_at, now, due_at=now + self._retry_interval_ms if wait else now
+        )
 
     def _recording(self, claim: ClaimedPush, verdict: Verdict, started_at: int) -> Recording:
         ended_at = self._clock.now()
@@ -170,6 +172,24 @@ class Send:
             connect_seconds=settings.connect_seconds,
             timeout_seconds=settings.timeout_seconds,
         )
+
+
+def broken_off(
+    claim: ClaimedPush, started_at: Milliseconds, ended_at: Milliseconds, *, due_at: Milliseconds
+) -> Recording:
+    """What is to be recorded of a send that ended by our doing; it does not count."""
+    return Recording(
+        push=claim.id,
+        token=claim.token,
+        attempt=Attempt(
+            number=claim.attempt,
+            started_at=started_at,
+            duration_ms=ended_at - started_at,
+            outcome=Outcome.INTERRUPTED,
+            reports=claim.reports,
+        ),
+        decision=Retry(due_at),
+    )
 
 
 def _signed(secret: str, push: str, body: bytes) -> Sequence[tuple[str, str]]:

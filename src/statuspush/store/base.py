@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
+
 from statuspush.clock import Milliseconds
 from statuspush.core.contract import VOICE_STATUS, Mode, Wire
 from statuspush.core.errors import InputError, ServiceError
@@ -135,8 +137,7 @@ class Appended:
     """Accounts that received new reports."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimedPush:
+class ClaimedPush(msgspec.Struct, frozen=True):
     """A push that this process, and no other, sends now."""
 
     id: str
@@ -157,8 +158,7 @@ class ClaimedPush:
     """The endpoint's last attempt failed or was slow: it may use only the suspect capacity."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True):
     """One send and what came of it."""
 
     number: int
@@ -172,8 +172,7 @@ class Attempt:
     """How many reports were sent (a push halved after 413 had more before)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Recording:
+class Recording(msgspec.Struct, frozen=True):
     """The outcome of a claimed push: the attempt, and what the lifecycle decided."""
 
     push: str

@@ -118,7 +118,6 @@ async def delete_account(account: AccountInPath, request: Request, web: InWeb) -
     parameters = read_query(request, {"force": flag})
     async with web.alone(account):
         await web.store.delete_account(account, force=parameters.get("force", False), now=web.now())
-    web.deps.wake()
     return Response(status_code=204)
 
 
@@ -137,7 +136,6 @@ async def patch_push(account: AccountInPath, request: Request, web: InWeb) -> Pu
         settings = push_settings.changed(current, patch)
         if settings != current:
             await web.store.set_push(account, settings, web.now())
-    web.deps.wake()
     return settings_view(settings)
 
 

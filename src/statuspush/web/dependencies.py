@@ -32,6 +32,8 @@ class WebDependencies:
     accept: Accepts
     test_push: Callable[[Account], Awaitable[TestVerdict]]
     """Sends the contract's two sample reports to the account's URL, outside the queue."""
+    metrics: Callable[[str | None], Awaitable[tuple[bytes, str]]]
+    """Gives what ``/metrics`` shows for an ``Accept`` header, and its media type."""
     clock: Clock
     telemetry: Telemetry
     timezone: ZoneInfo
@@ -42,8 +44,6 @@ class WebDependencies:
     """Why the service can't work yet or any more; None when it can."""
     draining: Callable[[], bool] = lambda: False
     """The service is shutting down and takes no more submissions."""
-    wake: Callable[[], None] = lambda: None
-    """Called after a change that may make something due, so that sending looks again."""
     max_intake_bytes: int = 64 * 1024 * 1024
     """Most bytes of submissions that are arriving at once."""
 

@@ -6,9 +6,8 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse, Response
 
-from statuspush.core.errors import ServiceError
 from statuspush.web import problems
-from statuspush.web.dependencies import InWeb, Web
+from statuspush.web.dependencies import InWeb
 from statuspush.web.document import answers
 from statuspush.web.language import Words
 from statuspush.web.problems import Problem
@@ -65,31 +64,8 @@ _METRICS: Final[dict[int | str, dict[str, Any]]] = {
 )
 async def metrics(request: Request, web: InWeb) -> Response:
     """In the text format of Prometheus, or that of OpenMetrics if the client prefers it."""
-    await _ask_store(web)
-    body, content_type = web.deps.telemetry.exposition(request.headers.get("accept"))
+    body, content_type = await web.deps.metrics(request.headers.get("accept"))
     return Response(body, headers={"Content-Type": content_type})
-
-
-async def _ask_store(web: Web) -> None:
-    telemetry = web.deps.telemetry
-    try:
-        async with asyncio.timeout(PING_SECONDS):
-            figures = await web.store.figures()
-            accounts = await web.store.list_accounts()
-    except (ServiceError, TimeoutError):
-        # A store in trouble is when the other metrics are needed most.
-        telemetry.store_down()
-        return
-    telemetry.store(
-        reports_stored=figures.reports_stored,
-        reports_waiting=figures.reports_waiting,
-        pushes_waiting=figures.pushes_waiting,
-        pushes_sending=figures.pushes_sending,
-        bytes_on_disk=figures.bytes_on_disk,
-        extra=figures.extra,
-    )
-    waiting = [a.oldest_waiting_at for a in accounts if a.oldest_waiting_at is not None]
-    telemetry.oldest_waiting(max(0, web.now() - min(waiting)) / 1000 if waiting else 0.0)
 
 
 @router.get("/problems/{name}", include_in_schema=False)

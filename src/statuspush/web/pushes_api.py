@@ -152,7 +152,6 @@ async def get_push(push: PushInPath, web: InWeb, language: InLanguage) -> PushVi
 async def redrive_push(push: PushInPath, web: InWeb) -> RedrivenView:
     """Refused while the push, or a redrive of it, is under way."""
     redriven = await web.store.redrive_push(push, web.now())
-    web.deps.wake()
     return _view(redriven)
 
 
@@ -184,7 +183,6 @@ async def redrive_account(account: AccountInPath, request: Request, web: InWeb) 
         states=body.get("state", frozenset({State.EXHAUSTED})),
         now=web.now(),
     )
-    web.deps.wake()
     return _view(redriven)
 
 

@@ -1,0 +1,1 @@
+"""Worker processes: they speak HTTP on both sides, and one process owns the store."""

@@ -1,0 +1,201 @@
+"""A worker process: takes submissions and sends pushes, and owns no data.
+
+``python -m statuspush.workers.worker LINK LISTENER``, with two inherited file descriptors;
+started by :mod:`statuspush.workers.pool` and of no use by itself.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import gc
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+
+import uvicorn
+import uvloop
+
+from statuspush.clock import SteadyClock
+from statuspush.config import Settings
+from statuspush.flow.accept import Accept
+from statuspush.flow.open_sends import OpenSends
+from statuspush.flow.send import Send
+from statuspush.store.base import ClaimedPush, Recording
+from statuspush.telemetry import Snapshot, Telemetry, configure_logging
+from statuspush.transport import AddressGuard, Transport
+from statuspush.web.app import create_app
+from statuspush.web.dependencies import WebDependencies
+from statuspush.workers.claims import Handed, received
+from statuspush.workers.file_limit import share_of_files
+from statuspush.workers.link import Handler, Link
+from statuspush.workers.setup import Setup
+from statuspush.workers.store_client import store_client
+
+_MOST_IDLE = 1024
+_PR_SET_PDEATHSIG = 1
+
+
+class Worker:
+    """The parts of a worker and what the store process may have it do."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self._listener = listener
+        self._telemetry = Telemetry()
+        self._draining = False
+        self._trouble: str | None = None
+        self._outcomes: list[Recording] = []
+        self._stopped = asyncio.Event()
+        self._serving: asyncio.Task[None] | None = None
+
+    async def run(self, link_socket: socket.socket) -> None:
+        """Work until told to stop."""
+        loop = asyncio.get_running_loop()
+        handlers: dict[str, Handler] = {
+            "set_up": self._set_up,
+            "send": self._send,
+            "break_off": self._break_off,
+            "state": self._state,
+            "beat": lambda: None,
+            "snapshot": self._snapshot,
+            "stop": self._stopped.set,
+        }
+        # Without the process that owns the store there is nothing to do, and nothing to finish:
+        # whatever is under way will be found there when it is started again.
+        _, self._link = await loop.create_connection(
+            lambda: Link(handlers, lost=lambda: os._exit(1)), sock=link_socket
+        )
+        await self._stopped.wait()
+        await self._stop()
+
+    async def _set_up(self, setup: Setup) -> None:
+        settings = setup.settings
+        configure_logging(settings.log_format, settings.log_level)
+        self._trouble = setup.trouble
+        clock = SteadyClock(setup.start_ns)
+        self._transport = _transport(settings, share_of_files())
+        send = Send(
+            self._transport,
+            clock,
+            self._telemetry,
+            retry_interval_ms=round(settings.retry_interval_seconds * 1000),
+            slow_seconds=settings.slow_send_seconds,
+        )
+        self._sends = OpenSends(send, clock, ended=self._ended)
+        store = store_client(self._link)
+        accept = Accept(
+            store,
+            clock,
+            self._telemetry,
+            tz=settings.timezone,
+            wake=lambda: None,
+            max_bytes=settings.max_intake_bytes // setup.workers,
+        )
+        app = create_app(
+            WebDependencies(
+                store=store,
+                accept=accept,
+                test_push=lambda account: send.test_push(account.push),
+                metrics=lambda accept: self._link.call("metrics", accept),
+                clock=clock,
+                telemetry=self._telemetry,
+                timezone=settings.timezone,
+                operator_token_hash=lambda: setup.token_hash,
+                not_ready=lambda: self._trouble,
+                draining=lambda: self._draining,
+                max_intake_bytes=settings.max_intake_bytes // setup.workers,
+            )
+        )
+        self._server = _server(app)
+        self._serving = asyncio.create_task(self._server.serve(sockets=[self._listener]))
+        self._lag = asyncio.create_task(self._telemetry.watch_loop())
+        while not self._server.started:
+            await asyncio.sleep(0.001)
+        # What was imported lives as long as the process: the collector needn't look at it again.
+        gc.collect()
+        gc.freeze()
+
+    def _send(self, handed: Handed) -> None:
+        self._sends.start(received(handed))
+
+    def _ended(self, claim: ClaimedPush, recording: Recording) -> None:
+        del claim
+        self._link.tell("ended", recording)
+
+    def _break_off(self) -> None:
+        self._sends.break_off()
+
+    def _state(self, draining: bool, trouble: str | None) -> None:
+        self._draining, self._trouble = draining, trouble
+
+    def _snapshot(self) -> Snapshot:
+        return self._telemetry.snapshot()
+
+    async def _stop(self) -> None:
+        if self._serving is not None:
+            self._server.should_exit = True
+            await asyncio.wait([self._serving], timeout=4)
+            self._lag.cancel()
+            await self._transport.close()
+        self._link.close()
+
+
+def _transport(settings: Settings, share: int) -> Transport:
+    return Transport(
+        guard=AddressGuard(settings.allow_targets),
+        proxy=settings.proxy,
+        ca_file=str(settings.ca_file) if settings.ca_file else None,
+        max_idle_connections=min(_MOST_IDLE, share),
+    )
+
+
+def _server(app: object) -> uvicorn.Server:
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,  # type: ignore[arg-type]
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_keep_alive=75,  # longer than clients keep idle connections
+            timeout_graceful_shutdown=3,
+        )
+    )
+    # Signals are the store process's: it says when to stop.
+    server.capture_signals = _no_signals  # type: ignore[method-assign]
+    return server
+
+
+@contextlib.contextmanager
+def _no_signals() -> Iterator[None]:
+    yield
+
+
+def _die_with_parent() -> None:
+    """On Linux the kernel ends us with the store process; elsewhere the closed link does."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def main(link: int, listener: int) -> None:
+    """Run a worker on two inherited descriptors."""
+    # Both are sent to the whole process group by terminals and service managers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _die_with_parent()
+    link_socket = socket.socket(fileno=link)
+    link_socket.setblocking(False)
+    listening = socket.socket(fileno=listener)
+
+    async def work() -> None:
+        await Worker(listening).run(link_socket)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work())
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))
