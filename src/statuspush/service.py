@@ -45,6 +45,8 @@ _TOKEN = "operator_token"  # noqa: S105 (the name it is stored under)
 _PORT_SECONDS = 1.0
 """The workers of a process that was killed may hold its port a moment longer."""
 _SNAPSHOT_SECONDS = 1.0
+_STORE_SECONDS = 2.0
+"""How long the end waits for a commit that is under way."""
 
 
 class Service:
@@ -118,21 +120,21 @@ class Service:
         background = [
             asyncio.create_task(work(), name=name)
             for name, work in (
-                ("cut", self.cut.run),
                 ("sweep", self.sweep.run),
                 ("watch", self.watch.run),
                 ("loop-lag", self.telemetry.watch_loop),
                 ("workers", self._pool.run),
             )
         ]
+        cutting = asyncio.create_task(self.cut.run(), name="cut")
         recording = asyncio.create_task(self.record.run(), name="record")
         announcing = asyncio.create_task(self._announce())
         # What was imported lives as long as the process: the collector needn't look at it again.
         gc.collect()
         gc.freeze()
-        healthy = await _until(stopped, [*background, recording])
+        healthy = await _until(stopped, [*background, cutting, recording])
         announcing.cancel()
-        await self._drain(recording, background)
+        await self._drain(cutting, recording, background)
         return healthy and not self.watch.broken
 
     def _signalled(self, stopped: asyncio.Event) -> None:
@@ -142,19 +144,26 @@ class Service:
         stopped.set()
 
     async def _drain(
-        self, recording: asyncio.Task[None], background: list[asyncio.Task[None]]
+        self,
+        cutting: asyncio.Task[None],
+        recording: asyncio.Task[None],
+        background: list[asyncio.Task[None]],
     ) -> None:
         self._draining = True
         self._tell_state()
         self.cut.stop()
         _log.info("draining", open_sends=self._lanes.open)
-        broken_off = await self._dispatch.finish(self._settings.drain_seconds)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._settings.drain_seconds
+        await asyncio.wait([cutting], timeout=_STORE_SECONDS)  # a claim may be on its way to disk
+        broken_off = await self._dispatch.finish(max(0.0, deadline - loop.time()))
         await self._pool.stop()
         self.record.stop()
-        await asyncio.wait([recording], timeout=2)
-        for task in (*background, recording):
+        # What a store in trouble does not take until then is sent again after the next start.
+        await asyncio.wait([recording], timeout=max(_STORE_SECONDS, deadline - loop.time()))
+        for task in (*background, cutting, recording):
             task.cancel()
-        await asyncio.gather(*background, recording, return_exceptions=True)
+        await asyncio.gather(*background, cutting, recording, return_exceptions=True)
         await self.store.close()
         _log.info("drained", broken_off=broken_off)
 

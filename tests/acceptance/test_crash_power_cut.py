@@ -21,8 +21,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from tests.acceptance.harness import Submitters, build_shim, report, reports, stage, wait_for
 
+from statuspush.core.batch import make_batch
 from statuspush.core.report import read_submissions
-from statuspush.core.wire import fragments
 from statuspush.store.sqlite import SqliteStore
 
 _HEAD = struct.Struct("=cHQQ")
@@ -281,7 +281,7 @@ async def _missing(database, sids, accounts):
                 ).encode()
                 made = read_submissions(body, ndjson=False, tz=ZoneInfo("Asia/Shanghai"))
                 # What is there already is a duplicate; anything else was lost.
-                appended = await store.append_reports(made, fragments(made), 0)
+                appended = await store.append_reports(make_batch(made), 0)
                 missing += appended.accepted
     finally:
         await store.close()

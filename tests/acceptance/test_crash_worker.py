@@ -122,7 +122,8 @@ def test_the_service_ends_when_no_worker_can_start(closing, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(
         "import os, sys\nif 'statuspush.workers.worker' in sys.orig_argv: os._exit(3)\n"
     )
-    service = Service(tmp_path, environment={"PYTHONPATH": str(tmp_path)})
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    service = Service(tmp_path, environment={"PYTHONPATH": path})
     closing.callback(service.close)
     service.process = service.spawn()
     assert service.ended(20) == 1

@@ -66,5 +66,6 @@ class OpenSends:
         """Cancel the open sends; each is recorded as interrupted, which does not count."""
         late = [task for task in self._tasks if not task.done()]
         for task in late:
-            task.cancel()
+            # Not at once: a task whose answer is there already gets its turn first and keeps it.
+            task.get_loop().call_soon(task.cancel)
         return late

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import ctypes
 import gc
+import logging
 import os
 import signal
 import socket
@@ -61,10 +62,8 @@ class Worker:
             "snapshot": self._snapshot,
             "stop": self._stopped.set,
         }
-        # Without the process that owns the store there is nothing to do, and nothing to finish:
-        # whatever is under way will be found there when it is started again.
         _, self._link = await loop.create_connection(
-            lambda: Link(handlers, lost=lambda: os._exit(1)), sock=link_socket
+            lambda: Link(handlers, lost=self._lost), sock=link_socket
         )
         await self._stopped.wait()
         await self._stop()
@@ -72,6 +71,7 @@ class Worker:
     async def _set_up(self, setup: Setup) -> None:
         settings = setup.settings
         configure_logging(settings.log_format, settings.log_level)
+        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # it tells of each start
         self._trouble = setup.trouble
         clock = SteadyClock(setup.start_ns)
         self._transport = _transport(settings, share_of_files())
@@ -116,6 +116,12 @@ class Worker:
         gc.collect()
         gc.freeze()
 
+    def _lost(self) -> None:
+        # Without the process that owns the store there is nothing to do, and nothing to finish:
+        # whatever is under way will be found there when it is started again.
+        if not self._stopped.is_set():
+            os._exit(1)
+
     def _send(self, handed: Handed) -> None:
         self._sends.start(received(handed))
 
@@ -158,6 +164,7 @@ def _server(app: object) -> uvicorn.Server:
             ws="none",
             lifespan="off",
             access_log=False,
+            proxy_headers=False,  # nothing here asks where a request came from
             log_config=None,
             server_header=False,
             timeout_keep_alive=75,  # longer than clients keep idle connections
