@@ -158,7 +158,9 @@ class WorkerPool:
 
     def _lost(self, worker: Worker) -> None:
         self._workers.discard(worker)
-        worker.process.kill()  # before its claims are given to another: it must not send any more
+        if not self._stopping:
+            # Before its claims are given to another: it must not send any more.
+            worker.process.kill()
         if worker.ready:
             self._left(worker)
         if not self._stopping:
