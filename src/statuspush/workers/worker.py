@@ -28,6 +28,7 @@ from statuspush.telemetry import Snapshot, Telemetry, configure_logging
 from statuspush.transport import AddressGuard, Transport
 from statuspush.web.app import create_app
 from statuspush.web.dependencies import WebDependencies
+from statuspush.web.one_write import OneWriteProtocol
 from statuspush.workers.claims import Handed, received
 from statuspush.workers.file_limit import share_of_files
 from statuspush.workers.link import Handler, Link
@@ -36,6 +37,8 @@ from statuspush.workers.store_client import store_client
 
 _MOST_IDLE = 1024
 _PR_SET_PDEATHSIG = 1
+_GARBAGE = 10_000
+"""New objects after which the collector looks for cycles; nearly none are made here."""
 
 
 class Worker:
@@ -115,6 +118,7 @@ class Worker:
         # What was imported lives as long as the process: the collector needn't look at it again.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(_GARBAGE, 20, 20)
 
     def _lost(self) -> None:
         # Without the process that owns the store there is nothing to do, and nothing to finish:
@@ -160,7 +164,7 @@ def _server(app: object) -> uvicorn.Server:
     server = uvicorn.Server(
         uvicorn.Config(
             app,  # type: ignore[arg-type]
-            http="httptools",
+            http=OneWriteProtocol,
             ws="none",
             lifespan="off",
             access_log=False,
