@@ -22,6 +22,7 @@ import numpy as np
 from fastapi import FastAPI, Request, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from statuspush.core.batch import make_batch
 from statuspush.core.contract import Wire
 from statuspush.core.report import Submission
 from statuspush.core.wire import body, fragments
@@ -103,9 +104,9 @@ async def _ours(folder: Path, stored: int) -> float:
     spent = 0.0
     for start in range(0, stored + _MEASURED, _BATCH):
         reports = _submissions(start, _BATCH)
-        made = fragments(reports)
+        made = make_batch(reports)
         began = time.perf_counter()
-        await store.append_reports(reports, made, now)
+        await store.append_reports(made, now)
         while (await store.sweep(now, keep_from=0)).more:
             pass
         if start >= stored:

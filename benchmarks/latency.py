@@ -1,32 +1,43 @@
-"""From the moment a report is submitted to its arrival at the customer, at a steady rate."""
+"""From the moment a report is submitted to its acceptance and arrival, at a steady rate."""
 
 import shutil
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import uvloop
-
-from benchmarks import load
-from benchmarks.rig import TOKEN, running
-from benchmarks.sink import Journal
+from statuspush.bench.figures import percentile
+from statuspush.bench.generator import prepared
+from statuspush.bench.load import Order
+from statuspush.bench.reconcile import reconcile
+from statuspush.bench.reports import Plan
+from statuspush.bench.rig import TOKEN, running
+from statuspush.bench.sink import Journal
 from statuspush.core.decode import decode
 
 _ACCOUNTS = 100
 _SECONDS = 8
+_CONNECTIONS = 16
+_DRAIN_SECONDS = 10
 
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds from submission to arrival of one run."""
+    """Milliseconds of one run from sending a report, to its 202 and to its arrival."""
 
     rate: int
     reports: int
+    accept_p50: float
+    accept_p95: float
+    accept_p99: float
     p50: float
     p95: float
     p99: float
+    turned_away: int
     lost: int
+    repeats: int
+    misdirected: int
 
 
 def run(rate: int, *, directory: Path) -> Latency:
@@ -34,18 +45,57 @@ def run(rate: int, *, directory: Path) -> Latency:
     folder = Path(tempfile.mkdtemp(prefix="statuspush-latency-", dir=directory))
     accounts = [f"customer-{n:03d}" for n in range(_ACCOUNTS)]
     reports = rate * _SECONDS
-    made = load.requests(accounts, reports=reports, per_request=1, token=TOKEN, tag="new")
+    plan = Plan(accounts, per_request=1, tag="new")
     try:
-        with running(folder, accounts, {}) as rig:
-            sent = uvloop.run(load.submit_at(rig.port, made, rate=rate))
-            time.sleep(1)
-        arrived = {
-            int(str(report["sid"])[3:], 16): at
-            for at, _, body in Journal.read(rig.journal)
-            for report in decode(body)
-        }
+        with running(folder, accounts) as rig:
+            order = Order(
+                port=rig.port,
+                token=TOKEN,
+                accounts=accounts,
+                per_request=plan.per_request,
+                tag=plan.tag,
+                connections=_CONNECTIONS,
+                requests=reports,
+                rate=rate,
+            )
+            with prepared(order, folder) as submit:
+                load = submit()
+            deadline = time.monotonic() + _DRAIN_SECONDS
+            while rig.delivered() < reports and time.monotonic() < deadline:
+                time.sleep(0.05)
+        found = reconcile(rig.journal, plan, reports)
+        times = _arrivals(rig.journal, plan, load.sent)
     finally:
         shutil.rmtree(folder)
-    times = sorted((at - sent[number]) * 1000 for number, at in arrived.items())
-    p50, p95, p99 = (round(times[int(len(times) * share)], 2) for share in (0.5, 0.95, 0.99))
-    return Latency(rate, reports, p50, p95, p99, lost=reports - len(arrived))
+    accept = _percentiles(sorted(load.took))
+    arrival = _percentiles(times)
+    return Latency(
+        rate=rate,
+        reports=reports,
+        accept_p50=accept[0],
+        accept_p95=accept[1],
+        accept_p99=accept[2],
+        p50=arrival[0],
+        p95=arrival[1],
+        p99=arrival[2],
+        turned_away=load.turned_away,
+        lost=found.lost,
+        repeats=found.repeats,
+        misdirected=found.misdirected,
+    )
+
+
+def _arrivals(journal: Path, plan: Plan, sent: Sequence[float]) -> list[float]:
+    """Seconds from sending to the first arrival of each report that came, ordered."""
+    first: dict[int, float] = {}
+    for at, _, body in Journal.read(journal):
+        for report in decode(body):
+            number = plan.number(str(report["sid"]))
+            if number is not None:
+                first.setdefault(number, at)
+    return sorted(at - sent[number] for number, at in first.items())
+
+
+def _percentiles(ordered: Sequence[float]) -> list[float]:
+    """p50, p95 and p99 in milliseconds."""
+    return [round(percentile(ordered or [0.0], share) * 1000, 2) for share in (0.5, 0.95, 0.99)]

@@ -67,5 +67,5 @@ def test_time_in_which_the_machine_was_suspended_counts():
     before = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
     shown = clock.now()
     after = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-    offset = clock._start_ns
+    offset = clock.start_ns
     assert (offset + before) // 10**6 <= shown <= (offset + after) // 10**6

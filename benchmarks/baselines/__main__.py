@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import machine
 from benchmarks.baselines import broker, runner, venvs
+from statuspush.bench import machine
 
 app = typer.Typer(add_completion=False)
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks import load
 from benchmarks.baselines import broker, queues, venvs
 from benchmarks.baselines.processes import Program, exit_on_sigterm, running
-from benchmarks.rig import reconcile
+from statuspush.bench.reconcile import reconcile
+from statuspush.bench.reports import Plan
 
 _PROGRAMS = Path(__file__).parent / "programs"
 _CHECKOUT = Path(__file__).parents[2]
@@ -135,11 +135,11 @@ def _run(
 ) -> BaselineResult:
     journal = folder / "sink.journal"
     names = [f"customer-{n:04d}" for n in range(accounts)]
-    accepted = {f"new{n:020x}": names[n % accounts] for n in range(reports)}
+    plan = Plan(names, per_request=1, tag="new")
     with contextlib.ExitStack() as stack:
         sink = stack.enter_context(_sink(journal, folder))
         orders = folder / "orders.jsonl"
-        _write_orders(orders, names, reports, f"http://127.0.0.1:{int(sink.hear(10))}")
+        _write_orders(orders, plan, reports, f"http://127.0.0.1:{int(sink.hear(10))}")
         redis = stack.enter_context(broker.serving(folder))
         environment = {key: value for key, value in os.environ.items() if key[:6] != "PYTHON"}
         environment["BASELINE_REDIS_URL"] = redis.url
@@ -181,7 +181,7 @@ def _run(
         enqueued = json.loads(publisher.hear(limit))
         ended = _until(lambda: baseline.done(redis.client), workers, limit)
         used = [now - then for now, then in zip(cpu(), cpu_before, strict=True)]
-    found = reconcile(journal, accepted)
+    found = reconcile(journal, plan, reports)
     seconds = max(ended, found.last_arrival) - enqueued["began"]
     return BaselineResult(
         name=baseline.name,
@@ -202,16 +202,16 @@ def _run(
 
 @contextlib.contextmanager
 def _sink(journal: Path, folder: Path) -> Iterator[Program]:
-    command = (sys.executable, "-m", "benchmarks.sink", str(journal))
+    command = (sys.executable, "-m", "statuspush.bench.sink", str(journal))
     with running("sink", command, logs=folder, cwd=_CHECKOUT, talks=True) as sink:
         yield sink
 
 
-def _write_orders(path: Path, accounts: list[str], reports: int, customers: str) -> None:
+def _write_orders(path: Path, plan: Plan, reports: int, customers: str) -> None:
     """A line [URL, report] for each task, the reports being those of the other benchmarks."""
     with path.open("w") as file:
         for n in range(reports):
-            report = json.loads(load.report(accounts[n % len(accounts)], n, "new"))
+            report = json.loads(plan.report(n))
             account = report.pop("account")
             file.write(json.dumps([f"{customers}/{account}", report]) + "\n")
 

@@ -6,7 +6,6 @@ This process owns the store and decides what is sent when. Its workers
 
 import asyncio
 import errno
-import gc
 import hashlib
 import os
 import secrets
@@ -31,9 +30,9 @@ from statuspush.store.base import Store
 from statuspush.store.sqlite import SqliteStore
 from statuspush.telemetry import Telemetry, configure_logging
 from statuspush.workers.dispatch import Dispatch
-from statuspush.workers.file_limit import raise_file_limit, share_of_files
 from statuspush.workers.link import Handler, LinkLost
 from statuspush.workers.pool import Worker, WorkerPool
+from statuspush.workers.process import calm_garbage_collector, raise_file_limit, share_of_files
 from statuspush.workers.setup import Setup
 from statuspush.workers.store_server import StoreServer
 
@@ -129,9 +128,7 @@ class Service:
         cutting = asyncio.create_task(self.cut.run(), name="cut")
         recording = asyncio.create_task(self.record.run(), name="record")
         announcing = asyncio.create_task(self._announce())
-        # What was imported lives as long as the process: the collector needn't look at it again.
-        gc.collect()
-        gc.freeze()
+        calm_garbage_collector()
         healthy = await _until(stopped, [*background, cutting, recording])
         announcing.cancel()
         await self._drain(cutting, recording, background)

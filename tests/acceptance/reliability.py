@@ -20,7 +20,6 @@ from typing import Any
 
 import pytest
 import structlog
-from benchmarks.machine import describe
 from tests.acceptance import (
     test_crash_backlog,
     test_crash_before_record,
@@ -36,6 +35,7 @@ from tests.acceptance import (
 from tests.acceptance.harness import ROOT
 
 import statuspush
+from statuspush.bench.machine import describe
 
 DOCUMENT = ROOT / "docs" / "reliability.md"
 BEGIN, END = "<!-- results: written by ./dev reliability -->", "<!-- end of results -->"

@@ -5,7 +5,18 @@ import sys
 
 import pytest
 
-COMMANDS = ["serve", "submit", "demo", "send", "decode", "redrive", "config", "migrate", "account"]
+COMMANDS = [
+    "serve",
+    "submit",
+    "demo",
+    "bench",
+    "send",
+    "decode",
+    "redrive",
+    "config",
+    "migrate",
+    "account",
+]
 ACCOUNT_COMMANDS = ["create", "list", "show", "push", "delete", "test"]
 
 

@@ -234,7 +234,6 @@ class House:
             self.clock,
             self.telemetry,
             tz=SHANGHAI,
-            wake=self.cut.wake,
             max_bytes=self.max_bytes,
         )
         self.sweep = Sweep(
@@ -289,6 +288,7 @@ class House:
         sids = [f"{name}-{number}" for number in range(first, first + count)]
         body = json.dumps([report(name, sid, **changes) for sid in sids]).encode()
         appended = await self.accept.accept(body, ndjson=False)
+        self.cut.wake()
         assert appended.accepted == count
         self.submitted[name].extend(sids)
         return sids

@@ -29,9 +29,7 @@ def body(*changes):
 async def test_what_is_accepted_is_on_disk(house, customers):
     """A death right after the answer loses nothing."""
     await house.account("acme")
-    assert await house.accept.accept(body({}, {"sid": "sid-2"}), ndjson=False) == Appended(
-        2, 0, frozenset({"acme"})
-    )
+    assert await house.accept.accept(body({}, {"sid": "sid-2"}), ndjson=False) == Appended(2, 0)
     await house.restart()
     await house.settle()
     assert customers.sids("acme") == [["sid-1", "sid-2"]]
@@ -127,13 +125,3 @@ async def test_a_refused_body_gives_its_bytes_back(houses):
         with pytest.raises((MalformedBody, InvalidReports)):
             await house.accept.accept(wrong, ndjson=False)
     assert (await house.accept.accept(body({}), ndjson=False)).accepted == 1
-
-
-async def test_accepting_wakes_cutting_only_for_what_is_new(house):
-    """A repeat gives cutting nothing to do."""
-    await house.account("acme")
-    await house.accept.accept(body({}), ndjson=False)
-    assert house.cut._woken.is_set()
-    house.cut._woken.clear()
-    await house.accept.accept(body({}), ndjson=False)
-    assert not house.cut._woken.is_set()

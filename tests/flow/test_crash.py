@@ -1,5 +1,6 @@
 """Deaths of the process, failures of the store, and the end of a service (section 5)."""
 
+import asyncio
 import sqlite3
 
 import pytest
@@ -311,12 +312,28 @@ async def test_a_drain_breaks_off_late_sends_and_records_them(house, customers):
     assert [post.attempt for post in customers.to("acme")] == [1, 1]
 
 
-async def test_a_send_broken_off_before_its_first_step_is_recorded_too(house, customers):
+async def test_an_answer_that_is_there_when_the_send_is_broken_off_counts(house, customers):
+    """The customer has it; to send it again would be a repeat for nothing."""
+    await house.account("acme")
+    await house.submit("acme")
+    customers.answer("acme", customers.HANG)
+    await house.cut.run_once()
+    await asyncio.sleep(0)
+    customers.release("acme")
+    house.sends.break_off()
+    await house.sent()
+    await house.record.run_once()
+    (push,) = await house.pushes("acme")
+    assert push.state is State.DELIVERED
+
+
+async def test_a_send_cancelled_before_its_first_step_is_recorded_too(house, customers):
     """Its lane is free again and its claim is given back."""
     await house.account("acme")
     await house.submit("acme")
     await house.cut.run_once()
-    house.sends.break_off()
+    for task in house.sends._tasks:
+        task.cancel()
     await house.sent()
     assert await house.record.run_once() == 1
     assert (house.lanes.open, customers.posts) == (0, [])

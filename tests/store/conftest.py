@@ -11,15 +11,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import msgspec
 import pytest
 
+from statuspush.core.batch import make_batch
 from statuspush.core.contract import VOICE_STATUS, Mode
 from statuspush.core.lifecycle import State, decide
 from statuspush.core.outcome import Outcome
 from statuspush.core.report import Submission
-from statuspush.core.wire import encoded_size, fragments
+from statuspush.core.wire import encoded_size
 from statuspush.store.base import Attempt, Recording
-from statuspush.store.sqlite import SqliteStore, sid_filter, tail
+from statuspush.store.sqlite import SqliteStore, push_index, sid_filter, tail
 from statuspush.store.sqlite.accounts import load_accounts
 from statuspush.store.sqlite.file import connect
 from statuspush.store.sqlite.log import ReportLog
@@ -77,8 +79,11 @@ def state_under_way(state):
             "in_flight",
         ]
     } | {
-        # Where a push is being sent is of no use to the next process.
-        "under_way": {push: replace(held, url=None) for push, held in state.under_way.items()}
+        # Where a push is being sent, and its id shown, is of no use to the next process.
+        "under_way": {
+            push: msgspec.structs.replace(held, url=None, shown="")
+            for push, held in state.under_way.items()
+        }
     }
 
 
@@ -131,6 +136,7 @@ def layout(request, folder, monkeypatch):
     run_reports = LAYOUTS[request.param]
     if run_reports is not None:
         monkeypatch.setattr(tail, "RUN_REPORTS", run_reports)
+        monkeypatch.setattr(push_index, "RUN_PUSHES", run_reports)
         monkeypatch.setattr(sid_filter, "ROWS", 1 << 12)
     return SqliteLayout(folder / "status.db", run_reports)
 
@@ -188,7 +194,7 @@ class Desk:
         return [report(number, account, **fields) for number in range(first, first + count)]
 
     async def append(self, reports):
-        appended = await self.store.append_reports(reports, fragments(reports), self.now)
+        appended = await self.store.append_reports(make_batch(reports), self.now)
         if self.layout.run_reports is not None:
             await self.settle()
         return appended

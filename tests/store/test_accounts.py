@@ -78,13 +78,6 @@ async def test_asking_for_an_unknown_account_says_so(desk, ask):
         await ask(desk.store, desk.now)
 
 
-async def test_the_unknown_ones_of_several_names_are_told(desk):
-    await desk.account("a")
-    await desk.account("b")
-    unknown = await desk.store.unknown_accounts(frozenset({"a", "b", "c", "d"}))
-    assert unknown == {"c", "d"}
-
-
 async def test_settings_come_back_as_given(desk):
     await desk.account()
     await desk.store.set_push("acme", SETTINGS, desk.now)

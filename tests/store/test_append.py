@@ -2,9 +2,10 @@
 
 import pytest
 
+from statuspush.core import batch
 from statuspush.core.report import Submission
 from statuspush.core.wire import fragments
-from statuspush.store.base import UnknownAccount
+from statuspush.store.base import UnknownAccounts
 from statuspush.store.sqlite import log, lookups
 
 
@@ -15,8 +16,8 @@ def colliding(request, monkeypatch):
     def few(text):
         return (sum(text.encode()) % request.param) << 61 | 5
 
-    monkeypatch.setattr(log, "fingerprint", few)
-    monkeypatch.setattr(lookups, "fingerprint", few)
+    for room in (batch, log, lookups):
+        monkeypatch.setattr(room, "fingerprint", few)
 
 
 async def test_accepted_reports_are_numbered_from_1_without_gaps(desk):
@@ -36,13 +37,12 @@ async def test_an_append_says_what_it_did(desk):
     appended = await desk.append([desk.report(1, "a"), desk.report(2, "b"), desk.report(2, "b")])
     assert appended.accepted == 1
     assert appended.duplicates == 2
-    assert appended.accounts == {"b"}
 
 
 async def test_an_append_of_nothing_is_nothing(desk):
     await desk.account()
     appended = await desk.append([])
-    assert (appended.accepted, appended.duplicates, appended.accounts) == (0, 0, frozenset())
+    assert (appended.accepted, appended.duplicates) == (0, 0)
 
 
 async def test_a_sid_twice_in_a_call_is_stored_once_the_first_one(desk):
@@ -102,11 +102,19 @@ async def test_the_same_sid_in_two_accounts_of_one_call_is_stored_twice(desk):
 
 async def test_nothing_is_stored_when_one_account_is_unknown(desk):
     await desk.account()
-    with pytest.raises(UnknownAccount, match="nobody"):
+    with pytest.raises(UnknownAccounts, match="nobody"):
         await desk.append([desk.report(1), desk.report(2, "nobody")])
     assert (await desk.get()).accepted_reports == 0
     assert await desk.find(sid="sid-1") == []
     assert (await desk.append([desk.report(1)])).accepted == 1
+
+
+async def test_all_unknown_accounts_of_an_append_are_named(desk):
+    await desk.account()
+    reports = [desk.report(n, name) for n, name in enumerate(["x", "acme", "y", "x"])]
+    with pytest.raises(UnknownAccounts) as refusal:
+        await desk.append(reports)
+    assert refusal.value.accounts == {"x", "y"}
 
 
 async def test_sids_are_told_apart_letter_for_letter(desk):

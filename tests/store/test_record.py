@@ -1,8 +1,7 @@
 """Facts about outcomes: what becomes of a push, of its account's standing, and of its history."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from statuspush.core.contract import VOICE_STATUS, Mode
 from statuspush.core.lifecycle import State

@@ -154,9 +154,7 @@ def build_deps():
 
         return WebDependencies(
             store=store,
-            accept=Accept(
-                store, clock, telemetry, tz=SHANGHAI, wake=lambda: None, max_bytes=64 * 2**20
-            ),
+            accept=Accept(store, clock, telemetry, tz=SHANGHAI, max_bytes=64 * 2**20),
             test_push=outside.send_samples,
             metrics=metrics,
             clock=clock,

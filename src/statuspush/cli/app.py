@@ -7,6 +7,7 @@ from typer.core import TyperGroup
 
 from statuspush.cli import (
     account,
+    bench,
     decode,
     demo,
     migrate,
@@ -79,6 +80,7 @@ def statuspush(
 add_command(app, "serve", serve.EXAMPLES, serve.serve)
 add_command(app, "submit", submit.EXAMPLES, submit.submit)
 add_command(app, "demo", demo.EXAMPLES, demo.demo)
+add_command(app, "bench", bench.EXAMPLES, bench.bench)
 add_command(app, "send", send.EXAMPLES, send.send)
 add_command(app, "decode", decode.EXAMPLES, decode.decode)
 app.add_typer(account.app, name="account")

@@ -1,13 +1,13 @@
 """Accept: validate what was submitted, write it in its stored form, put it on disk."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from statuspush.clock import Clock
+from statuspush.core.batch import make_batch
 from statuspush.core.errors import ServiceError
 from statuspush.core.report import FieldError, InvalidReports, Submission, read_submissions
-from statuspush.core.wire import fragments
-from statuspush.store.base import Appended, Store
+from statuspush.store.base import Appended, Store, UnknownAccounts
 from statuspush.telemetry import Telemetry
 
 
@@ -23,7 +23,6 @@ class Overloaded(ServiceError):
 class Accept:
     """The first step of the flow.
 
-    :param wake: called after new reports are on disk, so that cutting looks for work.
     :param max_bytes: request bodies under way at once, in bytes; beyond it submissions are
         refused before they swell the memory.
     """
@@ -35,14 +34,12 @@ class Accept:
         telemetry: Telemetry,
         *,
         tz: ZoneInfo,
-        wake: Callable[[], None],
         max_bytes: int,
     ) -> None:
         self._store = store
         self._clock = clock
         self._telemetry = telemetry
         self._tz = tz
-        self._wake = wake
         self._max_bytes = max_bytes
         self._bytes = 0
 
@@ -62,36 +59,35 @@ class Accept:
             raise Overloaded(retry_after=1)
         self._bytes += len(body)
         try:
-            try:
-                submissions = read_submissions(body, ndjson=ndjson, tz=self._tz)
-                if not submissions:
-                    return Appended(0, 0)
-                await self._check_accounts(submissions)
-            except InvalidReports as refusal:
-                self._telemetry.refused(refusal.total)
-                raise
-            appended = await self._store.append_reports(
-                submissions, fragments(submissions), self._clock.now()
-            )
+            submissions = read_submissions(body, ndjson=ndjson, tz=self._tz)
+            if not submissions:
+                return Appended(0, 0)
+            appended = await self._store_all(submissions)
+        except InvalidReports as refusal:
+            self._telemetry.refused(refusal.total)
+            raise
         finally:
             self._bytes -= len(body)
         self._telemetry.accepted(appended.accepted, appended.duplicates)
-        if appended.accepted:
-            self._wake()
         return appended
 
-    async def _check_accounts(self, submissions: list[Submission]) -> None:
-        unknown = await self._store.unknown_accounts(frozenset([s.account for s in submissions]))
-        if not unknown:
-            return
-        errors = [
-            FieldError(
-                index,
-                "account",
-                f"there is no account {submission.account!r}",
-                f"没有名为 {submission.account!r} 的账户",
-            )
-            for index, submission in enumerate(submissions)
-            if submission.account in unknown
-        ]
-        raise InvalidReports(errors)
+    async def _store_all(self, submissions: list[Submission]) -> Appended:
+        try:
+            return await self._store.append_reports(make_batch(submissions), self._clock.now())
+        except UnknownAccounts as unknown:
+            raise InvalidReports(_field_errors(submissions, unknown.accounts)) from None
+
+
+def _field_errors(
+    submissions: Sequence[Submission], unknown: frozenset[str]
+) -> Sequence[FieldError]:
+    return [
+        FieldError(
+            index,
+            "account",
+            f"there is no account {submission.account!r}",
+            f"没有名为 {submission.account!r} 的账户",
+        )
+        for index, submission in enumerate(submissions)
+        if submission.account in unknown
+    ]

@@ -16,11 +16,11 @@ from typing import Protocol
 import msgspec
 
 from statuspush.clock import Milliseconds
+from statuspush.core.batch import Batch
 from statuspush.core.contract import VOICE_STATUS, Mode, Wire
 from statuspush.core.errors import InputError, ServiceError
 from statuspush.core.lifecycle import Decision, State
 from statuspush.core.outcome import Outcome
-from statuspush.core.report import Submission
 
 
 class StoreUnavailable(ServiceError):
@@ -42,6 +42,16 @@ class UnknownAccount(InputError):
         super().__init__(f"there is no account {account!r}")
         self.message_zh = f"没有名为 {account!r} 的账户"
         self.account = account
+
+
+class UnknownAccounts(InputError):
+    """No account of some of the names in a batch."""
+
+    def __init__(self, accounts: frozenset[str]) -> None:
+        names = ", ".join(map(repr, sorted(accounts)))
+        super().__init__(f"there are no accounts of these names: {names}")
+        self.message_zh = f"没有这些名称的账户：{names}"
+        self.accounts = accounts
 
 
 class UnknownPush(InputError):
@@ -127,14 +137,11 @@ class Account:
     """All reports ever accepted for the account."""
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(msgspec.Struct, frozen=True):
     """What became of a submission."""
 
     accepted: int
     duplicates: int
-    accounts: frozenset[str] = frozenset()
-    """Accounts that received new reports."""
 
 
 class ClaimedPush(msgspec.Struct, frozen=True):
@@ -331,10 +338,6 @@ class Store(Protocol):
         """
         ...
 
-    async def unknown_accounts(self, accounts: frozenset[str]) -> frozenset[str]:
-        """Those of the names that are no account."""
-        ...
-
     async def get_secret(self, name: str) -> bytes | None:
         """A stored secret of the service (for one: the hash of the operator token)."""
         ...
@@ -345,14 +348,11 @@ class Store(Protocol):
 
     # the way of a report
 
-    async def append_reports(
-        self, reports: Sequence[Submission], fragments: Sequence[bytes], now: Milliseconds
-    ) -> Appended:
-        """Store reports in this order, all or nothing; the engine numbers them per account.
+    async def append_reports(self, batch: Batch, now: Milliseconds) -> Appended:
+        """Store the reports in this order, all or nothing; the engine numbers them per account.
 
-        ``fragments[i]`` is the stored form of ``reports[i]``. A sid that the account already
-        has (within retention), or that comes twice in the call, is counted and left out.
-        Raises :class:`UnknownAccount` (nothing stored).
+        A sid that the account already has (within retention), or that comes twice in the batch,
+        is counted and left out. Raises :class:`UnknownAccounts` (nothing stored).
         """
         ...
 

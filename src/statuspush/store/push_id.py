@@ -4,15 +4,20 @@ The upper 43 bits are the milliseconds of creation, so that a time is a bound on
 go to the end of every index, and a receiver learns nothing of how much others are sent.
 """
 
+from itertools import product
+from typing import Final
+
 from statuspush.clock import Milliseconds
 
-_PREFIX = "psh_"
-_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: no i, l, o, u
-_VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}
-_LETTERS = 13
-_COUNTER_BITS = 20
-_LAST_MOMENT = (1 << 43) - 1
-EPOCH: Milliseconds = 1_577_836_800_000
+_PREFIX: Final = "psh_"
+_ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: no i, l, o, u
+_PAIRS: Final = tuple(map("".join, product(_ALPHABET, repeat=2)))
+"""What ten bits are shown as."""
+_VALUES: Final = {letter: value for value, letter in enumerate(_ALPHABET)}
+_LETTERS: Final = 13
+_COUNTER_BITS: Final = 20
+_LAST_MOMENT: Final = (1 << 43) - 1
+EPOCH: Final[Milliseconds] = 1_577_836_800_000
 """2020-01-01T00:00:00Z, the first moment an id can express."""
 
 
@@ -21,15 +26,13 @@ def first_id_at(moment: Milliseconds) -> int:
     return min(max(0, moment - EPOCH), _LAST_MOMENT) << _COUNTER_BITS
 
 
-def next_id(last: int, now: Milliseconds) -> int:
-    """An id for a push created now, above ``last`` even if the clock went back."""
-    return max(last + 1, first_id_at(now))
-
-
 def show(push: int) -> str:
     """The id as people and programs outside see it; sorts as the number does."""
-    return _PREFIX + "".join(
-        _ALPHABET[(push >> shift) & 31] for shift in range((_LETTERS - 1) * 5, -1, -5)
+    pairs = _PAIRS
+    return (
+        f"psh_{_ALPHABET[push >> 60]}{pairs[push >> 50 & 1023]}{pairs[push >> 40 & 1023]}"
+        f"{pairs[push >> 30 & 1023]}{pairs[push >> 20 & 1023]}{pairs[push >> 10 & 1023]}"
+        f"{pairs[push & 1023]}"
     )
 
 

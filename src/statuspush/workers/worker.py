@@ -7,7 +7,6 @@ started by :mod:`statuspush.workers.pool` and of no use by itself.
 import asyncio
 import contextlib
 import ctypes
-import gc
 import logging
 import os
 import signal
@@ -30,15 +29,13 @@ from statuspush.web.app import create_app
 from statuspush.web.dependencies import WebDependencies
 from statuspush.web.one_write import OneWriteProtocol
 from statuspush.workers.claims import Handed, received
-from statuspush.workers.file_limit import share_of_files
 from statuspush.workers.link import Handler, Link
+from statuspush.workers.process import calm_garbage_collector, share_of_files
 from statuspush.workers.setup import Setup
 from statuspush.workers.store_client import store_client
 
 _MOST_IDLE = 1024
 _PR_SET_PDEATHSIG = 1
-_GARBAGE = 10_000
-"""New objects after which the collector looks for cycles; nearly none are made here."""
 
 
 class Worker:
@@ -92,7 +89,6 @@ class Worker:
             clock,
             self._telemetry,
             tz=settings.timezone,
-            wake=lambda: None,
             max_bytes=settings.max_intake_bytes // setup.workers,
         )
         app = create_app(
@@ -115,10 +111,7 @@ class Worker:
         self._lag = asyncio.create_task(self._telemetry.watch_loop())
         while not self._server.started:
             await asyncio.sleep(0.001)
-        # What was imported lives as long as the process: the collector needn't look at it again.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(_GARBAGE, 20, 20)
+        calm_garbage_collector()
 
     def _lost(self) -> None:
         # Without the process that owns the store there is nothing to do, and nothing to finish:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from statuspush.core.wire import fragments
+from statuspush.core.batch import make_batch
 from statuspush.store.base import StoreBroken
 from statuspush.store.sqlite import checkpoint
 
@@ -25,7 +25,7 @@ def log_size(desk):
 async def write(desk, calls):
     for _ in range(calls):
         reports = desk.reports(100)
-        await desk.store.append_reports(reports, fragments(reports), desk.now)
+        await desk.store.append_reports(make_batch(reports), desk.now)
 
 
 async def test_under_steady_writing_and_reading_the_log_stays_small(small_log, desk):

@@ -7,13 +7,13 @@ import sys
 
 import pytest
 
+from statuspush.core.batch import make_batch
 from statuspush.core.lifecycle import State
-from statuspush.core.wire import fragments
 from statuspush.store.base import (
     PushSettings,
     StoreBroken,
     StoreUnavailable,
-    UnknownAccount,
+    UnknownAccounts,
 )
 from statuspush.store.sqlite import SqliteStore, commit
 
@@ -37,7 +37,7 @@ async def history(desk):
 
 VERBS = {
     "append": lambda desk, claims: desk.store.append_reports(
-        found := [desk.report(900, "a"), desk.report(901, "b")], fragments(found), desk.now
+        make_batch([desk.report(900, "a"), desk.report(901, "b")]), desk.now
     ),
     "claim": lambda desk, claims: desk.claim(),
     "deliver": lambda desk, claims: desk.record(claims, "acknowledged"),
@@ -61,6 +61,7 @@ VERBS = {
 async def test_a_verb_that_fails_at_any_statement_leaves_memory_as_the_disk(watch, watched, verb):
     desk = watched
     claims = await history(desk)
+    await desk.settle()
     for number in range(2, 100):  # the first one is BEGIN: nothing has been tried by then
         await desk.store.ping()
         watch.fail_at(number)
@@ -209,14 +210,14 @@ async def test_a_mistake_of_one_caller_does_not_fail_the_others_of_its_group(des
     good, bad = [desk.report(1)], [desk.report(2, "nobody")]
     results = await asyncio.gather(
         *[
-            desk.store.append_reports(reports, fragments(reports), desk.now)
+            desk.store.append_reports(make_batch(reports), desk.now)
             for reports in (good, bad, [desk.report(3)])
         ],
         return_exceptions=True,
     )
     assert [getattr(result, "accepted", type(result)) for result in results] == [
         1,
-        UnknownAccount,
+        UnknownAccounts,
         1,
     ]
 
@@ -226,7 +227,7 @@ async def test_a_failing_commit_fails_all_of_its_group(watch, watched):
     await desk.account()
     watch.fail_commits()
     results = await asyncio.gather(
-        *[desk.store.append_reports([one], fragments([one]), desk.now) for one in desk.reports(5)],
+        *[desk.store.append_reports(make_batch([one]), desk.now) for one in desk.reports(5)],
         return_exceptions=True,
     )
     assert {type(result) for result in results} == {StoreUnavailable}
@@ -237,7 +238,7 @@ async def test_many_verbs_share_one_commit(watch, watched):
     await desk.account()
     watch.statements.clear()
     await asyncio.gather(
-        *[desk.store.append_reports([one], fragments([one]), desk.now) for one in desk.reports(50)]
+        *[desk.store.append_reports(make_batch([one]), desk.now) for one in desk.reports(50)]
     )
     assert watch.statements.count("COMMIT") <= 10
 
@@ -245,8 +246,8 @@ async def test_many_verbs_share_one_commit(watch, watched):
 async def test_a_caller_who_goes_away_harms_nobody(desk):
     await desk.account()
     one, two = [desk.report(1)], [desk.report(2)]
-    gone = asyncio.create_task(desk.store.append_reports(one, fragments(one), desk.now))
-    stays = asyncio.create_task(desk.store.append_reports(two, fragments(two), desk.now))
+    gone = asyncio.create_task(desk.store.append_reports(make_batch(one), desk.now))
+    stays = asyncio.create_task(desk.store.append_reports(make_batch(two), desk.now))
     await asyncio.sleep(0)
     gone.cancel()
     assert (await stays).accepted == 1
@@ -267,7 +268,7 @@ async def test_what_waits_at_close_is_committed(layout, new_desk):
     await desk.account()
     reports = desk.reports(5)
     tasks = [
-        asyncio.create_task(desk.store.append_reports([one], fragments([one]), desk.now))
+        asyncio.create_task(desk.store.append_reports(make_batch([one]), desk.now))
         for one in reports
     ]
     await asyncio.sleep(0)
@@ -291,7 +292,7 @@ async def test_a_full_disk_refuses_and_heals_when_there_is_room(watched):
         nonlocal accepted
         for _ in range(50):
             reports = desk.reports(100)
-            await desk.store.append_reports(reports, fragments(reports), desk.now)
+            await desk.store.append_reports(make_batch(reports), desk.now)
             accepted += 100
 
     with pytest.raises(StoreUnavailable, match="full"):
@@ -307,8 +308,8 @@ async def test_a_full_disk_refuses_and_heals_when_there_is_room(watched):
 
 LIMITED = """
 import asyncio, resource, sys
+from statuspush.core.batch import make_batch
 from statuspush.core.report import Submission
-from statuspush.core.wire import fragments
 from statuspush.store.base import PushSettings, StoreUnavailable
 from statuspush.store.sqlite import SqliteStore, commit
 
@@ -329,13 +330,13 @@ async def main():
         ]
         number += 500
         try:
-            await store.append_reports(reports, fragments(reports), NOW)
+            await store.append_reports(make_batch(reports), NOW)
         except StoreUnavailable:
             break
         accepted += [report.sid for report in reports]
     assert (await store.get_account("a")).accepted_reports == len(accepted)
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert (await store.append_reports(reports, fragments(reports), NOW)).accepted == 500
+    assert (await store.append_reports(make_batch(reports), NOW)).accepted == 500
     await store.close()
     print(len(accepted) + 500)
 

@@ -165,15 +165,16 @@ async def test_an_older_schema_is_upgraded_and_keeps_its_data(path, monkeypatch)
     await store.open(NOW)
     await store.put_account("a", "A", b"", NOW)
     await store.close()
-    steps = [*file.migrations(), (2, "CREATE TABLE further (a INTEGER) STRICT;")]
+    newest = file.migrations()[-1][0]
+    steps = [*file.migrations(), (newest + 1, "CREATE TABLE further (a INTEGER) STRICT;")]
     monkeypatch.setattr(file, "migrations", lambda: steps)
-    assert schema_version(path) == (1, 2)
+    assert schema_version(path) == (newest, newest + 1)
     store = SqliteStore(path)
     await store.open(NOW)
     assert [account.name for account in await store.list_accounts()] == ["A"]
     await store.close()
-    assert schema_version(path) == (2, 2)
-    assert migrate_file(path) == (2, 2)
+    assert schema_version(path) == (newest + 1, newest + 1)
+    assert migrate_file(path) == (newest + 1, newest + 1)
     connection = sqlite3.connect(path)
     assert connection.execute("SELECT count(*) FROM further").fetchone() == (0,)
     connection.close()
@@ -188,11 +189,15 @@ def test_a_file_can_be_migrated_without_being_opened(path):
 async def test_a_migration_that_fails_leaves_the_file_at_its_version(path, monkeypatch):
     await open_and_close(path)
     real = file.migrations()
-    broken = [*real, (2, "CREATE TABLE further (a INTEGER) STRICT; CREATE TABLE further (b);")]
+    newest = real[-1][0]
+    broken = [
+        *real,
+        (newest + 1, "CREATE TABLE further (a INTEGER) STRICT; CREATE TABLE further (b);"),
+    ]
     monkeypatch.setattr(file, "migrations", lambda: broken)
     with pytest.raises(StoreRefused, match="further"):
         await SqliteStore(path).open(NOW)
-    assert schema_version(path)[0] == 1
+    assert schema_version(path)[0] == newest
     monkeypatch.setattr(file, "migrations", lambda: real)
     await open_and_close(path)
 

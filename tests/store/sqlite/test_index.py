@@ -1,6 +1,7 @@
 """Facts about what finds reports again: tails, runs, and the filter over all runs."""
 
 import asyncio
+import struct
 import threading
 from itertools import pairwise
 
@@ -9,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from statuspush.core.batch import NO_UID, make_batch
 from statuspush.core.lifecycle import State
-from statuspush.core.wire import fragments
 from statuspush.store.sqlite import lookups, sid_filter
 from statuspush.store.sqlite.ranges import newest, united
+from statuspush.store.sqlite.runs import sort_run
 from statuspush.store.sqlite.sid_filter import SidFilter, make_filter
-from statuspush.store.sqlite.tail import Tail, fingerprint
+from statuspush.store.sqlite.tail import MOBILE, SID, UID, Tail
 
 KEYS = st.lists(st.integers(0, 2**64 - 1), max_size=60)
 RANGES = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=8)
@@ -25,7 +27,7 @@ def _small_filter(monkeypatch):
     monkeypatch.setattr(sid_filter, "ROWS", 1 << 12)
 
 
-def array(keys):
+def uint64(keys):
     return np.array(keys, np.uint64)
 
 
@@ -67,12 +69,12 @@ async def test_more_runs_than_the_filter_was_made_for_are_all_looked_at(small_ru
 def test_a_filter_never_misses_a_sid_of_a_run_it_has(runs, removed):
     added, loaded = SidFilter(), SidFilter()
     for run, keys in enumerate(runs):
-        added.add(run, array(keys))
-    loaded.load((run, make_filter(array(keys))) for run, keys in enumerate(runs))
+        added.add(run, uint64(keys))
+    loaded.load((run, make_filter(uint64(keys))) for run, keys in enumerate(runs))
     for filters in (added, loaded):
         for run in removed:
             filters.remove(run)
-        filters.add(99, array(runs[0]))
+        filters.add(99, uint64(runs[0]))
         kept = {run: keys for run, keys in enumerate(runs) if run not in removed}
         wanted = [key for keys in runs for key in keys]
         for some in (wanted, wanted[:5]):
@@ -83,17 +85,33 @@ def test_a_filter_never_misses_a_sid_of_a_run_it_has(runs, removed):
                 assert not set(found.get(index, ())) & removed
 
 
-@given(keys=st.lists(st.integers(0, 5), min_size=1, max_size=30))
+def one_report(sid, mobile, uid):
+    """The keys of a batch of one."""
+    return struct.pack("=3Q", sid, mobile, uid)
+
+
+@given(keys=st.lists(st.integers(1, 6), min_size=1, max_size=30))
 def test_a_tail_knows_every_chunk_of_a_key(keys):
     tail = Tail(7)
     for seq, key in enumerate(keys):
-        chunk = tail.add_chunk(1, seq, 1, 0)
-        tail.add_keys(chunk, [key], [key], [])
-    for key in range(6):
+        chunk, _ = tail.begin_chunk(1, seq, 1)
+        tail.add_reports(one_report(key, key, NO_UID), [key], [chunk], [1], 0)
+    for key in range(1, 7):
         chunks = {7 + at for at, held in enumerate(keys) if held == key}
-        assert set(tail.chunks_with_sid(key)) == chunks == tail.chunks_with(1, key)
+        assert tail.chunks_with(SID, [key]) == tail.chunks_with(MOBILE, [key]) == chunks
+        assert tail.has_none_of([key]) is (not chunks)
         assert (key in tail) is bool(chunks)
-        assert tail.chunks_with(2, key) == set()
+        assert tail.chunks_with(UID, [key]) == set()
+    assert tail.chunks_with(SID, list(range(1, 7))) == {7 + at for at in range(len(keys))}
+
+
+def test_a_run_has_no_entries_for_reports_without_uid():
+    tail = Tail(1)
+    for seq, uid in enumerate([NO_UID, 5, NO_UID]):
+        chunk, _ = tail.begin_chunk(1, seq, 1)
+        tail.add_reports(one_report(seq + 1, 9, uid), [seq + 1], [chunk], [1], 0)
+    entries = [len(block) // 12 for kind, _, block in sort_run(tail).blocks if kind == UID]
+    assert entries == [1]
 
 
 @given(ranges=RANGES)
@@ -115,11 +133,6 @@ def test_each_seq_belongs_to_the_newest_push_that_has_it(ranges):
     assert [part.first for part in found] == sorted(part.first for part in found)
 
 
-def test_a_fingerprint_stands_for_any_text():
-    assert fingerprint("\ud800") != fingerprint("")
-    assert 0 <= fingerprint("电") < 2**64
-
-
 async def test_a_look_up_never_shows_what_is_not_committed(watch, watched):
     desk = watched
     await desk.account()
@@ -132,7 +145,7 @@ async def test_a_look_up_never_shows_what_is_not_committed(watch, watched):
 
     watch.on_before = hold
     reports = desk.reports(1)
-    task = asyncio.create_task(desk.store.append_reports(reports, fragments(reports), desk.now))
+    task = asyncio.create_task(desk.store.append_reports(make_batch(reports), desk.now))
     try:
         await asyncio.to_thread(reached.wait, 10)
         assert await desk.find(sid="sid-1") == []
@@ -148,9 +161,9 @@ async def test_a_look_up_during_which_a_run_is_made_finds_its_reports(
 ):
     await desk.account()
     reports = desk.reports(4)
-    await desk.store.append_reports(reports, fragments(reports), desk.now)
+    await desk.store.append_reports(make_batch(reports), desk.now)
     further = desk.reports(1)
-    await desk.store.append_reports(further, fragments(further), desk.now)
+    await desk.store.append_reports(make_batch(further), desk.now)
     looked, go_on = threading.Event(), threading.Event()
     real = lookups.find_in_runs
 
@@ -176,7 +189,7 @@ async def test_runs_already_written_in_part_are_written_again_after_a_restart(sm
     await desk.account("b")
     for _ in range(4):
         await desk.store.append_reports(
-            found := [*desk.reports(1, "a"), *desk.reports(1, "b")], fragments(found), desk.now
+            make_batch([*desk.reports(1, "a"), *desk.reports(1, "b")]), desk.now
         )
     for _ in range(20):
         swept = await desk.sweep()

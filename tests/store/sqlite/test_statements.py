@@ -2,7 +2,7 @@
 
 import pytest
 
-from statuspush.core.wire import fragments
+from statuspush.core.batch import make_batch
 
 
 async def count(watch, verb):
@@ -12,7 +12,7 @@ async def count(watch, verb):
 
 
 async def append(desk, reports):
-    return await desk.store.append_reports(reports, fragments(reports), desk.now)
+    return await desk.store.append_reports(make_batch(reports), desk.now)
 
 
 @pytest.mark.parametrize("stored", [0, 2000])

@@ -148,6 +148,8 @@ def load_accounts(connection: sqlite3.Connection) -> list[AccountState]:
         else:
             owner.under_way[push.id] = push
             owner.in_flight += 1
+        # A claim that cut this push did not write the account's progress.
+        owner.cursor = max(owner.cursor, push.end_seq)
     return list(states.values())
 
 

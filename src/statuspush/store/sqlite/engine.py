@@ -11,28 +11,27 @@ from typing import TypeVar
 import structlog
 
 from statuspush.clock import Milliseconds
+from statuspush.core.batch import Batch
 from statuspush.core.contract import Mode
 from statuspush.core.errors import InputError
 from statuspush.core.lifecycle import State
-from statuspush.core.report import Submission
 from statuspush.store import push_id
 from statuspush.store.base import (
     Account,
     Appended,
     ClaimedPush,
     Conflict,
-    Health,
     PushDetail,
     PushPage,
     PushSettings,
     Recording,
     Redriven,
     ReportHistory,
-    StateCounts,
     StoreFigures,
     StoreUnavailable,
     Swept,
     UnknownAccount,
+    UnknownAccounts,
     UnknownPush,
 )
 from statuspush.store.sqlite.accounts import (
@@ -41,16 +40,20 @@ from statuspush.store.sqlite.accounts import (
     write_progress,
     write_settings,
 )
+from statuspush.store.sqlite.append import Appends
 from statuspush.store.sqlite.checkpoint import Checkpoints
+from statuspush.store.sqlite.claims import Claims
 from statuspush.store.sqlite.commit import GroupCommit
 from statuspush.store.sqlite.file import FileLock, connect, migrate, open_database, refusing
 from statuspush.store.sqlite.hot import AccountState, Turns
-from statuspush.store.sqlite.housekeeping import TAIL_AGE, Retention, SealStep
 from statuspush.store.sqlite.log import ReportLog
 from statuspush.store.sqlite.lookups import Lookups
+from statuspush.store.sqlite.outcomes import Outcomes
+from statuspush.store.sqlite.overview import Overview
 from statuspush.store.sqlite.pushes import Pushes
 from statuspush.store.sqlite.redrive import Redrive
-from statuspush.store.sqlite.runs import sort_run
+from statuspush.store.sqlite.retention import Retention
+from statuspush.store.sqlite.sealing import Sealing
 from statuspush.telemetry import Telemetry
 
 T = TypeVar("T")
@@ -68,8 +71,6 @@ class SqliteStore:
         self._by_id: dict[int, AccountState] = {}
         self._dirty: set[AccountState] = set()
         self._turns = Turns()
-        self._sealing: SealStep | None = None
-        self._oldest: dict[int, tuple[int, Milliseconds]] = {}
         self._now: Milliseconds = 0
 
     # life
@@ -88,28 +89,32 @@ class SqliteStore:
         migrate(self._connection, self._path)
         self._now = now
         self._log = ReportLog(self._connection)
-        self._pushes = Pushes(self._connection, self._log, self._turns, self._dirty)
+        self._appends = Appends(self._connection, self._log)
+        self._pushes = Pushes(self._connection, self._dirty)
+        self._claims = Claims(self._connection, self._log, self._pushes, self._turns)
+        self._outcomes = Outcomes(self._connection, self._pushes, self._turns)
         self._redrive = Redrive(self._connection, self._log, self._pushes, self._turns)
         self._retention = Retention(self._connection, self._pushes, self._dirty)
+        self._sealing = Sealing(self._connection, self._log, self._pushes.index, self._dirty)
         self._log.load_runs()
         self._load()
         self._connection.execute("BEGIN IMMEDIATE")
-        interrupted = self._pushes.interrupted(now)
+        interrupted = self._claims.interrupted(now)
         if latest_due is not None:
-            self._pushes.hasten(self._by_id.values(), latest_due, now)
-        self._write_dirty()
+            self._claims.hasten(self._by_id.values(), latest_due, now)
+        self._write_rest()
         self._connection.execute("COMMIT")
         if interrupted:
             _log.warning("pushes were under way when the last process ended", pushes=interrupted)
         self._read_connection = connect(self._path, read_only=True)
-        self._lookups = Lookups(self._read_connection, self._log)
+        self._lookups = Lookups(self._read_connection, self._log, self._pushes.index)
+        self._overview = Overview(self._read_connection, self._log)
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="lookup")
-        self._sorter = ThreadPoolExecutor(1, thread_name_prefix="sort-run")
         self._checkpoints = Checkpoints(self._path, self._connection)
         self._commit = GroupCommit(
             self._connection,
             self._telemetry,
-            before_commit=self._write_dirty,
+            before_commit=self._write_rest,
             reload=self._load,
             between=self._checkpoints.between_groups,
         )
@@ -120,15 +125,16 @@ class SqliteStore:
         self._by_id = {state.id: state for state in states}
         self._by_name = {state.account: state for state in states}
         self._dirty.clear()
-        self._oldest.clear()
-        self._sealing = None
+        self._sealing.clear()
         self._log.load_tails(self._by_id)
         self._turns.clear()
         self._pushes.load(states)
         for state in states:
             self._turns.consider(state, self._now)
 
-    def _write_dirty(self) -> None:
+    def _write_rest(self) -> None:
+        """Write what the verbs of a group left in memory, before it is committed."""
+        self._log.memory.write(self._connection)
         if self._dirty:
             write_progress(self._connection, self._dirty)
             self._dirty.clear()
@@ -136,7 +142,7 @@ class SqliteStore:
     async def close(self) -> None:
         await self._commit.close()
         self._reader.shutdown()
-        self._sorter.shutdown()
+        self._sealing.close()
         self._checkpoints.close()
         self._read_connection.close()
         self._connection.close()
@@ -178,81 +184,18 @@ class SqliteStore:
         return await self._commit.run(verb)
 
     async def get_account(self, account: str) -> Account:
-        state = self._state(account)
-        if state.backlog and self._oldest.get(state.id, (0, 0))[0] != state.cursor:
-            await self._read(lambda: self._note_oldest(state))
-        return self._account(state)
+        (described,) = await self._described([self._state(account)])
+        return described
 
     async def list_accounts(self) -> Sequence[Account]:
-        states = sorted(self._by_name.values(), key=lambda state: state.account)
-        stale = [
-            state
-            for state in states
-            if state.backlog and self._oldest.get(state.id, (0, 0))[0] != state.cursor
-        ]
-        if stale:
-            await self._read(lambda: self._note_oldest(*stale))
-        return [self._account(state) for state in states]
-
-    def _note_oldest(self, *states: AccountState) -> None:
-        """Find when the report at each account's cursor was accepted; one read for all."""
-        chunk_of: dict[AccountState, tuple[int, int]] = {}
-        for state in states:
-            cursor = state.cursor
-            ids = self._log.chunk_ids(self._read_connection, state.id, cursor, cursor + 1)
-            if ids:
-                chunk_of[state] = (cursor, ids[0])
-        times = self._log.accepted_at(self._read_connection, [c for _, c in chunk_of.values()])
-        for state, (cursor, chunk) in chunk_of.items():
-            if chunk in times:
-                self._oldest[state.id] = (cursor, times[chunk])
-
-    def _account(self, state: AccountState) -> Account:
-        sending = [push for push in state.under_way.values() if push.token is not None]
-        waiting = [push for push in state.under_way.values() if push.token is None]
-        sending_reports = sum(push.count for push in sending)
-        waiting_reports = sum(push.count for push in waiting) + state.backlog
-        times = [push.accepted_at for push in waiting]
-        if state.backlog and state.id in self._oldest:
-            times.append(self._oldest[state.id][1])
-        retry = state.first_waiting()
-        delivered, exhausted, cancelled = (
-            state.tallies[final] for final in (State.DELIVERED, State.EXHAUSTED, State.CANCELLED)
+        return await self._described(
+            sorted(self._by_name.values(), key=lambda state: state.account)
         )
-        return Account(
-            account=state.account,
-            name=state.name,
-            created_at=state.created_at,
-            push=state.settings,
-            pushes=StateCounts(
-                len(waiting),
-                len(sending),
-                delivered.pushes,
-                exhausted.pushes,
-                cancelled.pushes,
-            ),
-            reports=StateCounts(
-                waiting_reports,
-                sending_reports,
-                delivered.reports,
-                exhausted.reports,
-                cancelled.reports,
-                state.expired,
-            ),
-            waiting_reports=waiting_reports + sending_reports,
-            oldest_waiting_at=min(times) if times else None,
-            health=Health(
-                state.failures,
-                state.last_outcome,
-                state.last_http_status,
-                state.last_answer,
-                state.last_detail,
-                state.last_attempt_at,
-                state.last_delivered_at,
-                retry.due_at if retry is not None else None,
-            ),
-            accepted_reports=state.next_seq - 1,
-        )
+
+    async def _described(self, states: Sequence[AccountState]) -> list[Account]:
+        if stale := self._overview.stale(states):
+            await self._read(lambda: self._overview.refresh(stale))
+        return [self._overview.account(state) for state in states]
 
     async def delete_account(self, account: str, *, force: bool, now: Milliseconds) -> None:
         def verb() -> None:
@@ -287,9 +230,6 @@ class SqliteStore:
 
         await self._commit.run(verb)
 
-    async def unknown_accounts(self, accounts: frozenset[str]) -> frozenset[str]:
-        return accounts - self._by_name.keys()
-
     async def get_secret(self, name: str) -> bytes | None:
         def question() -> bytes | None:
             row = self._read_connection.execute(
@@ -308,21 +248,18 @@ class SqliteStore:
 
     # the way of a report
 
-    async def append_reports(
-        self, reports: Sequence[Submission], fragments: Sequence[bytes], now: Milliseconds
-    ) -> Appended:
+    async def append_reports(self, batch: Batch, now: Milliseconds) -> Appended:
         def verb() -> Appended:
-            unknown = {report.account for report in reports} - self._by_name.keys()
-            if unknown:
-                raise UnknownAccount(min(unknown))
+            try:
+                states = [self._by_name[account] for account in batch.accounts]
+            except KeyError:
+                raise UnknownAccounts(frozenset(batch.accounts) - self._by_name.keys()) from None
             self._now = now
-            gained = self._log.append(self._by_name, reports, fragments, now)
+            gained, accepted = self._appends.append(states, batch, now)
             for state in gained:
-                self._turns.consider(state, now)
-            accepted = sum(gained.values())
-            return Appended(
-                accepted, len(reports) - accepted, frozenset([s.account for s in gained])
-            )
+                if not state.queued:
+                    self._turns.consider(state, now)
+            return Appended(accepted, batch.reports - accepted)
 
         return await self._commit.run(verb)
 
@@ -333,7 +270,7 @@ class SqliteStore:
             return ()
         self._now = now
         return await self._commit.run(
-            lambda: self._pushes.claim(
+            lambda: self._claims.claim(
                 now, limit=limit, suspect_limit=suspect_limit, lease_ms=lease_ms
             )
         )
@@ -341,10 +278,10 @@ class SqliteStore:
     async def record_outcomes(
         self, recordings: Sequence[Recording], now: Milliseconds
     ) -> Sequence[bool]:
-        return await self._commit.run(lambda: self._pushes.record(recordings, now))
+        return await self._commit.run(lambda: self._outcomes.record(recordings, now))
 
     async def release_claims(self, pushes: Sequence[ClaimedPush], now: Milliseconds) -> None:
-        await self._commit.run(lambda: self._pushes.release(pushes, now))
+        await self._commit.run(lambda: self._claims.release(pushes, now))
 
     async def next_due(self) -> Milliseconds | None:
         return self._turns.next_due()
@@ -453,11 +390,9 @@ class SqliteStore:
 
     async def sweep(self, now: Milliseconds, *, keep_from: Milliseconds) -> Swept:
         self._now = now
-        if self._pushes.expired_claims(now):
-            await self._commit.run(
-                lambda: self._pushes.give_back(self._pushes.expired_claims(now), now)
-            )
-        if await self._seal(now):
+        if self._claims.expired(now):
+            await self._commit.run(lambda: self._claims.give_back(self._claims.expired(now), now))
+        if await self._sealing.step(self._commit, self._by_id, now):
             return Swept(more=True)
 
         def verb() -> tuple[Swept, int | None]:
@@ -471,26 +406,6 @@ class SqliteStore:
             self._log.drop_run(run)
         return swept
 
-    async def _seal(self, now: Milliseconds) -> bool:
-        """Sort a full tail into a run and write its next part; False if there is none."""
-        if self._sealing is None:
-            oldest_at = self._log.tails[0].oldest_at
-            if oldest_at is not None and now - oldest_at > TAIL_AGE and len(self._log.tails) == 1:
-                self._log.close_tail()
-            if len(self._log.tails) == 1:
-                return False
-            tail = self._log.tails[0]
-            run = await asyncio.get_running_loop().run_in_executor(self._sorter, sort_run, tail)
-            if self._log.tails[0] is tail:  # else a failed commit rebuilt them meanwhile
-                self._sealing = SealStep(self._connection, run)
-            return True
-        seal = self._sealing
-        if not await self._commit.run(lambda: seal.step(self._by_id, self._dirty)):
-            assert seal.id is not None
-            self._log.adopt_run(seal.id, seal.run)
-            self._sealing = None
-        return True
-
     async def figures(self) -> StoreFigures:
         states = self._by_id.values()
         sizes = [Path(f"{self._path}{suffix}") for suffix in ("", "-wal", "-shm")]
@@ -501,7 +416,7 @@ class SqliteStore:
                 state.backlog + sum(push.count for push in state.under_way.values())
                 for state in states
             ),
-            pushes_waiting=under_way - self._pushes.claims,
-            pushes_sending=self._pushes.claims,
+            pushes_waiting=under_way - len(self._claims),
+            pushes_sending=len(self._claims),
             bytes_on_disk=sum(path.stat().st_size for path in sizes if path.exists()),
         )

@@ -14,7 +14,7 @@ from statuspush.store.base import StoreRefused
 APPLICATION_ID: Final = 0x53545053
 """Marks a file as ours ("STPS"), so that another program's database is never migrated."""
 _PAGE_BYTES: Final = 8192
-_CACHE_KIB: Final = 64 * 1024
+_CACHE_KIB: Final = 16 * 1024
 _COPY_BYTES: Final = 1 << 20
 
 

@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import msgspec
+
 from statuspush.clock import Milliseconds
 from statuspush.core.contract import Mode
 from statuspush.core.lifecycle import State
@@ -19,8 +21,7 @@ _Entry = tuple[Milliseconds, int, int]
 """(due, first seq, push id) of a waiting push."""
 
 
-@dataclass(slots=True)
-class PushUnderWay:
+class PushUnderWay(msgspec.Struct, gc=False):
     """A push that waits or is being sent."""
 
     id: int
@@ -36,6 +37,8 @@ class PushUnderWay:
     """Where it was sent at the present claim."""
     token: int | None = None
     """Set while it is claimed."""
+    shown: str = ""
+    """Its id as it is shown, set at the claim."""
     claimed_until: Milliseconds = 0
 
     @property
@@ -126,6 +129,8 @@ class AccountState:
 
     def first_waiting(self) -> PushUnderWay | None:
         """The waiting push that is to be sent next; of a failing endpoint, its retry."""
+        if not self.fresh and not self.retries:
+            return None
         retry, fresh = self._top(self.retries), self._top(self.fresh)
         if retry is None or fresh is None:
             return retry or fresh
@@ -144,12 +149,9 @@ class AccountState:
 
     def may_send(self) -> bool:
         """Is a claim free: one while the endpoint fails, else ``max_in_flight``."""
-        allowed = 1 if self.failing else self.settings.max_in_flight
-        return (
-            self.in_flight < allowed
-            and self.settings.mode is Mode.ON
-            and self.settings.url is not None
-        )
+        allowed = 1 if self.failures and not self.trusted else self.settings.max_in_flight
+        settings = self.settings
+        return self.in_flight < allowed and settings.mode is Mode.ON and settings.url is not None
 
     def may_cut(self) -> bool:
         """Are there reports to cut, and no push that must be sent before them.
@@ -164,8 +166,12 @@ class AccountState:
 
     def can_send(self, now: Milliseconds) -> bool:
         """Is a claim free, and is there a due push or something to cut for it."""
-        if not self.may_send():
-            return False
+        return self.may_send() and self.has_work(now)
+
+    def has_work(self, now: Milliseconds) -> bool:
+        """Is there a due push, or something to cut."""
+        if not self.fresh and not self.retries:
+            return self.cursor < self.next_seq
         push = self.first_waiting()
         return (push is not None and push.due_at <= now) or self.may_cut()
 
@@ -182,7 +188,7 @@ class Turns:
         """Queue the account if it can send now; note the time if it can later."""
         if state.queued or not state.may_send():
             return
-        if state.can_send(now):
+        if state.has_work(now):
             self._queue(state)
             return
         push = state.first_waiting()

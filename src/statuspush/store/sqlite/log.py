@@ -6,45 +6,25 @@ end of the log (tail.py) and sorted in bulk behind it (runs.py).
 """
 
 import sqlite3
-from collections import deque
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
 from statuspush.clock import Milliseconds
-from statuspush.core.report import Submission
+from statuspush.core.batch import NO_UID, fingerprint
+from statuspush.store.sqlite.chunks import Chunk, ChunksInMemory
 from statuspush.store.sqlite.hot import AccountState
-from statuspush.store.sqlite.runs import SID, Run, chunks_of_range, find_in_runs
+from statuspush.store.sqlite.runs import Run, chunks_of_range
 from statuspush.store.sqlite.sid_filter import SidFilter
-from statuspush.store.sqlite.tail import Tail, fingerprint
+from statuspush.store.sqlite.tail import Tail
 
-CHUNK_REPORTS: Final = 500
-_RECENT_BYTES: Final = 16 << 20
-"""Chunk bodies kept in memory so that a push cut at once needs no read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """A row of the log."""
-
-    id: int
-    account: int
-    first_seq: int
-    count: int
-    accepted_at: Milliseconds
-    body: bytes
-
-    def part(self, first: int, end: int) -> bytes:
-        """The fragments of seqs in [first, end) that it holds, newline-joined."""
-        first, end = max(first, self.first_seq), min(end, self.first_seq + self.count)
-        if end - first == self.count:
-            return self.body
-        return b"\n".join(self.body.split(b"\n")[first - self.first_seq : end - self.first_seq])
+_LOADED_TOGETHER: Final = 20
+"""Chunks read in one go at open: what is not for each of them by itself costs nothing then."""
 
 
-class Keys(msgspec.Struct, frozen=True):
+class Keys(msgspec.Struct, frozen=True, gc=False):
     """What a stored report is looked up by."""
 
     sid: str
@@ -61,16 +41,14 @@ def keys_of(body: bytes) -> list[Keys]:
 
 
 class ReportLog:
-    """Appends to the log and reads from it."""
+    """What there is of the log, on disk and in memory, and how to read it."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self.tails: list[Tail] = []
         self.filter = SidFilter()
         self._run_reports: dict[int, int] = {}
-        self._recent: dict[int, Chunk] = {}
-        self._recent_order: deque[int] = deque()
-        self._recent_bytes = 0
+        self.memory = ChunksInMemory()
 
     def load_runs(self) -> None:
         """Read the filters of all runs; once, at open."""
@@ -96,151 +74,50 @@ class ReportLog:
 
     def load_tails(self, states: Mapping[int, AccountState]) -> None:
         """Rebuild the tails from the rows behind the last run, and correct ``next_seq`` by them."""
-        self._recent.clear()
-        self._recent_order.clear()
-        self._recent_bytes = 0
+        self.memory.clear()
         first = self._connection.execute(
             "SELECT coalesce(max(last_chunk), 0) + 1 FROM runs"
         ).fetchone()[0]
         self.tails = [Tail(first)]
-        for row in self._connection.execute(
+        rows = self._connection.execute(
             "SELECT id, account, first_seq, count, accepted_at, body FROM chunks WHERE id >= ?"
             " ORDER BY id",
             (first,),
-        ):
-            chunk = Chunk(*row)
-            tail = self._open_tail()
+        )
+        while some := rows.fetchmany(_LOADED_TOGETHER):
+            self._load([Chunk(*row) for row in some], states)
+
+    def _load(self, chunks: Sequence[Chunk], states: Mapping[int, AccountState]) -> None:
+        """Take in the next rows of the log."""
+        tail = self.open_tail()
+        for chunk in chunks:
             tail.next_chunk = chunk.id
-            tail.add_chunk(chunk.account, chunk.first_seq, chunk.count, chunk.accepted_at)
-            keys = keys_of(chunk.body)
-            tail.add_keys(
-                chunk.id,
-                [fingerprint(k.sid) for k in keys],
-                [fingerprint(k.mobile) for k in keys],
-                [fingerprint(k.uid) for k in keys if k.uid is not None],
-            )
+            tail.begin_chunk(chunk.account, chunk.first_seq, chunk.count)
             state = states.get(chunk.account)
             if state is not None:
                 state.next_seq = max(state.next_seq, chunk.first_seq + chunk.count)
+        keys = keys_of(b"\n".join([chunk.body for chunk in chunks]))
+        sids = [fingerprint(k.sid) for k in keys]
+        found = array("Q", sids)
+        found.extend([fingerprint(k.mobile) for k in keys])
+        found.extend([NO_UID if k.uid is None else fingerprint(k.uid) for k in keys])
+        ids, counts = [chunk.id for chunk in chunks], [chunk.count for chunk in chunks]
+        times = [chunk.accepted_at for chunk in chunks]
+        if tail.oldest_at is None:
+            tail.oldest_at = times[0]
+        tail.add_reports(found.tobytes(), sids, ids, counts, max(times))
 
-    def _open_tail(self) -> Tail:
-        tail = self.tails[-1]
-        if tail.full:
-            tail = Tail(tail.next_chunk)
-            self.tails.append(tail)
-        return tail
+    def open_tail(self) -> Tail:
+        """The tail that takes in what comes next."""
+        if self.tails[-1].full:
+            self.close_tail()
+        return self.tails[-1]
 
     def close_tail(self) -> None:
-        """Begin a new tail, so that the last one can be sorted before it is full."""
+        """Begin a new tail; the one before does not change any more and can be sorted."""
         if self.tails[-1].reports:
             self.tails.append(Tail(self.tails[-1].next_chunk))
-
-    # appending
-
-    def append(
-        self,
-        states: Mapping[str, AccountState],
-        reports: Sequence[Submission],
-        fragments: Sequence[bytes],
-        now: Milliseconds,
-    ) -> dict[AccountState, int]:
-        """Append what is new; return how many reports each account gained."""
-        sids = [fingerprint(report.sid) for report in reports]
-        known = self._known(states, reports, sids)
-        by_account: dict[str, list[int]] = {}
-        for index, report in enumerate(reports):
-            indexes = by_account.get(report.account)
-            if indexes is None:
-                by_account[report.account] = [index]
-            else:
-                indexes.append(index)
-        gained: dict[AccountState, int] = {}
-        rows = []
-        for account, found in by_account.items():
-            state = states[account]
-            indexes = [index for index in found if index not in known] if known else found
-            if indexes:
-                gained[state] = len(indexes)
-            for start in range(0, len(indexes), CHUNK_REPORTS):
-                part = indexes[start : start + CHUNK_REPORTS]
-                tail = self._open_tail()
-                chunk = Chunk(
-                    id=tail.add_chunk(state.id, state.next_seq, len(part), now),
-                    account=state.id,
-                    first_seq=state.next_seq,
-                    count=len(part),
-                    accepted_at=now,
-                    body=b"\n".join([fragments[index] for index in part]),
-                )
-                tail.add_keys(
-                    chunk.id,
-                    [sids[index] for index in part],
-                    [fingerprint(reports[index].mobile) for index in part],
-                    [fingerprint(uid) for index in part if (uid := reports[index].uid) is not None],
-                )
-                state.next_seq += len(part)
-                self._remember(chunk)
-                rows.append((chunk.id, state.id, chunk.first_seq, len(part), now, chunk.body))
-        self._connection.executemany(
-            "INSERT INTO chunks (id, account, first_seq, count, accepted_at, body)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            rows,
-        )
-        return gained
-
-    def _known(
-        self,
-        states: Mapping[str, AccountState],
-        reports: Sequence[Submission],
-        sids: Sequence[int],
-    ) -> set[int]:
-        """Indexes of reports whose (account, sid) is stored already or came earlier in the call.
-
-        Nearly all are cleared by fingerprint; what is left is compared letter by letter.
-        """
-        in_runs = self.filter.look(sids)
-        doubtful: set[int] = set(in_runs)
-        for tail in self.tails:
-            doubtful.update([index for index, sid in enumerate(sids) if sid in tail])
-        known: set[int] = set()
-        if len(set(sids)) < len(sids):
-            seen: set[tuple[str, str]] = set()
-            for index, report in enumerate(reports):
-                key = (report.account, report.sid)
-                if key in seen:
-                    known.add(index)
-                seen.add(key)
-        if not doubtful:
-            return known
-        candidates: set[int] = set()
-        by_run: dict[int, list[int]] = {}
-        for index in doubtful:
-            for tail in self.tails:
-                candidates.update(tail.chunks_with_sid(sids[index]))
-            for run in in_runs.get(index, ()):
-                by_run.setdefault(run, []).append(sids[index])
-        for run, wanted in by_run.items():
-            candidates.update(
-                chunk for _, chunk in find_in_runs(self._connection, SID, wanted, run)
-            )
-        stored = {
-            (chunk.account, keys.sid)
-            for chunk in self.read(self._connection, candidates).values()
-            for keys in keys_of(chunk.body)
-        }
-        known.update(
-            index
-            for index in doubtful
-            if (states[reports[index].account].id, reports[index].sid) in stored
-        )
-        return known
-
-    def _remember(self, chunk: Chunk) -> None:
-        self._recent[chunk.id] = chunk
-        self._recent_order.append(chunk.id)
-        self._recent_bytes += len(chunk.body)
-        while self._recent_bytes > _RECENT_BYTES and len(self._recent_order) > 1:
-            self._recent_bytes -= len(self._recent.pop(self._recent_order.popleft()).body)
+            self.memory.stop_growing()
 
     # reading
 
@@ -248,6 +125,9 @@ class ReportLog:
         self, connection: sqlite3.Connection, account: int, first: int, end: int
     ) -> list[int]:
         """Ids of the chunks that hold seqs of [first, end), in order."""
+        newest = self.tails[-1].by_account.get(account)
+        if newest is not None and newest.seqs[0] <= first:
+            return newest.covering(first, end)
         held = [tail.by_account[account] for tail in list(self.tails) if account in tail.by_account]
         in_tails = [chunks for chunks in held if chunks.end_seq > first and chunks.seqs[0] < end]
         ids: list[int] = []
@@ -266,9 +146,9 @@ class ReportLog:
         """
         found: dict[int, Chunk] = {}
         missing: list[int] = []
-        recent = self._recent if connection is self._connection else {}
+        writing = connection is self._connection
         for chunk_id in ids:
-            chunk = recent.get(chunk_id)
+            chunk = self.memory.get(chunk_id) if writing else None
             if chunk is None:
                 missing.append(chunk_id)
             else:

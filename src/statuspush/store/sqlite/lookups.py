@@ -6,21 +6,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from statuspush.clock import Milliseconds
+from statuspush.core.batch import fingerprint
 from statuspush.core.lifecycle import State
 from statuspush.core.outcome import Outcome
 from statuspush.store import push_id
 from statuspush.store.base import Attempt, PushDetail, PushPage, PushSummary, ReportHistory
-from statuspush.store.sqlite.log import Chunk, Keys, ReportLog, keys_of
-from statuspush.store.sqlite.runs import MOBILE, SID, UID, find_in_runs
-from statuspush.store.sqlite.tail import fingerprint
+from statuspush.store.sqlite.chunks import Chunk
+from statuspush.store.sqlite.log import Keys, ReportLog, keys_of
+from statuspush.store.sqlite.push_index import PushIndex
+from statuspush.store.sqlite.runs import find_in_runs
+from statuspush.store.sqlite.tail import MOBILE, SID, UID
 
 _COLUMNS = (
     "id, account, first_seq, count, state, attempts, due_at, delivered_at, redrive_of, superseded"
 )
 _KINDS = {"sid": SID, "mobile": MOBILE, "uid": UID}
 _P_COLUMNS = ", ".join(f"p.{column}" for column in _COLUMNS.split(", "))
+_UNDER_WAY = "INDEXED BY pushes_under_way WHERE state IN ('waiting', 'sending')"
+_GIVEN_UP = "INDEXED BY pushes_given_up WHERE state IN ('exhausted', 'cancelled')"
 _LONGEST_PUSH = 500
 _CHUNKS_A_READ = 100
+
+
+_Row = Sequence[int | str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +41,7 @@ class _Found:
     fragment: bytes
 
 
-def _summary(row: Sequence[int | str | None], account: str) -> PushSummary:
+def _summary(row: _Row, account: str) -> PushSummary:
     push, _, _, count, state, attempts, due_at, delivered_at, redrive_of, superseded = row
     assert isinstance(push, int)
     assert isinstance(count, int)
@@ -56,26 +64,40 @@ def _summary(row: Sequence[int | str | None], account: str) -> PushSummary:
 class Lookups:
     """Reads what is committed; never sees a transaction that is under way."""
 
-    def __init__(self, connection: sqlite3.Connection, log: ReportLog) -> None:
+    def __init__(self, connection: sqlite3.Connection, log: ReportLog, index: PushIndex) -> None:
         self._connection = connection
         self._log = log
+        self._index = index
 
     def list_pushes(
         self, account: int, name: str, state: State | None, before: int | None, limit: int
     ) -> PushPage:
         """A page, newest first, of ids below ``before``."""
-        condition = ""
-        if state in (State.WAITING, State.SENDING):
-            condition = " AND state IN ('waiting', 'sending')"  # lets the partial index be used
-        elif state in (State.EXHAUSTED, State.CANCELLED):
-            condition = " AND state IN ('exhausted', 'cancelled')"
-        rows = self._connection.execute(
-            f"SELECT {_COLUMNS} FROM pushes WHERE account = ?1 AND id < ?2"
-            f" AND (?3 IS NULL OR state = ?3){condition} ORDER BY id DESC LIMIT ?4",
-            (account, before if before is not None else (1 << 63) - 1, state, limit + 1),
-        ).fetchall()
+        below = before if before is not None else (1 << 63) - 1
+        if state is None or state is State.DELIVERED:
+            rows = self._newest(account, state, below, limit + 1)
+        else:
+            few = _UNDER_WAY if state in (State.WAITING, State.SENDING) else _GIVEN_UP
+            rows = self._connection.execute(
+                f"SELECT {_COLUMNS} FROM pushes {few}"
+                " AND account = ? AND id < ? AND state = ? ORDER BY id DESC LIMIT ?",
+                (account, below, state, limit + 1),
+            ).fetchall()
         items = [_summary(row, name) for row in rows[:limit]]
         return PushPage(items, items[-1].id if len(rows) > limit else None)
+
+    def _newest(self, account: int, state: State | None, below: int, limit: int) -> list[_Row]:
+        rows: list[_Row] = []
+        for ids in self._index.newest(self._connection, account, below):
+            rows += self._connection.execute(
+                f"SELECT {_P_COLUMNS} FROM json_each(?1) AS wanted"
+                " CROSS JOIN pushes AS p ON p.id = wanted.value"
+                " WHERE ?2 IS NULL OR p.state = ?2 ORDER BY p.id DESC LIMIT ?3",
+                (str(ids), state, limit - len(rows)),
+            )
+            if len(rows) == limit:
+                break
+        return rows
 
     def get_push(self, number: int, names: Mapping[int, str]) -> PushDetail | None:
         """One push with its reports and attempts; None if there is none."""
@@ -125,7 +147,7 @@ class Lookups:
         tails = list(self._log.tails)
         chunk_ids = {chunk for _, chunk in find_in_runs(self._connection, _KINDS[kind], [key])}
         for tail in tails:
-            chunk_ids |= tail.chunks_with(_KINDS[kind], key)
+            chunk_ids |= tail.chunks_with(_KINDS[kind], [key])
         found: list[_Found] = []
         # A number called often is in many chunks: the newest ones suffice for a page.
         newest_first = sorted(chunk_ids, reverse=True)
@@ -153,20 +175,21 @@ class Lookups:
                 (wanted,),
             )
         )
-        pushes: dict[int, list[Sequence[int | str | None]]] = {}
+        pushes: dict[int, list[_Row]] = {}
         # Pushes hold at most 500 reports, except those cancelled while the interface was off.
         for index, *row in self._connection.execute(
             "WITH wanted AS (SELECT key, value ->> 0 AS account, value ->> 1 AS seq"
             "                FROM json_each(?))"
-            f" SELECT w.key, {_P_COLUMNS} FROM wanted AS w CROSS JOIN pushes AS p"
-            " ON p.account = w.account AND p.first_seq <= w.seq AND p.first_seq > w.seq - 500"
-            " AND p.first_seq + p.count > w.seq"
+            f" SELECT w.key, {_P_COLUMNS} FROM json_each(?) AS near"
+            " CROSS JOIN wanted AS w ON w.key = near.value ->> 0"
+            " CROSS JOIN pushes AS p ON p.id = near.value ->> 1"
+            " AND p.first_seq <= w.seq AND p.first_seq + p.count > w.seq"
             f" UNION SELECT w.key, {_P_COLUMNS} FROM wanted AS w"
             " CROSS JOIN pushes AS p INDEXED BY pushes_given_up"
             " ON p.account = w.account AND p.state IN ('exhausted', 'cancelled')"
             " AND p.count > 500 AND p.first_seq <= w.seq AND p.first_seq + p.count > w.seq"
             " ORDER BY 2",
-            (wanted,),
+            (wanted, json.dumps(self._near(found))),
         ):
             pushes.setdefault(index, []).append(row)
         ids = {row[0] for rows in pushes.values() for row in rows}
@@ -182,11 +205,23 @@ class Lookups:
             for index, report in enumerate(found)
         ]
 
+    def _near(self, found: Sequence[_Found]) -> list[tuple[int, int]]:
+        """(place in ``found``, id) of the pushes that may hold these reports."""
+        places: dict[int, list[int]] = {}
+        for place, report in enumerate(found):
+            places.setdefault(report.account, []).append(place)
+        near: list[tuple[int, int]] = []
+        for account, held in places.items():
+            ranges = [(found[place].seq, found[place].seq + 1) for place in held]
+            pushes = self._index.holding(self._connection, account, ranges)
+            near += [(place, push) for place, ids in zip(held, pushes, strict=True) for push in ids]
+        return near
+
     @staticmethod
     def _history(
         name: str,
         report: _Found,
-        rows: Sequence[Sequence[int | str | None]],
+        rows: Sequence[_Row],
         attempts: Mapping[int, Sequence[Attempt]],
         *,
         waits: bool,

@@ -84,26 +84,40 @@ class Redrive:
     ) -> list[tuple[int, int, int, int]]:
         """(id, first, end, superseded) of a slice of the pushes that hold something to redrive."""
         finals = wanted & {State.DELIVERED, State.EXHAUSTED, State.CANCELLED}
-        # Spelled out, since a partial index is used only for a literal condition.
-        given_up = " AND state IN ('exhausted', 'cancelled')" if "delivered" not in finals else ""
+        if not finals:
+            return []
         places = ",".join("?" * len(finals))
-        return self._connection.execute(
-            "SELECT id, first_seq, first_seq + count, superseded FROM pushes"
-            f" WHERE account = ? AND id >= ? AND id < ? AND state IN ({places}){given_up}"
-            f" AND superseded < count ORDER BY id LIMIT {_SLICE}",
-            (state.id, first_id, end_id, *finals),
-        ).fetchall()
+        condition = f"p.state IN ({places}) AND p.superseded < p.count ORDER BY p.id LIMIT ?"
+        columns = "p.id, p.first_seq, p.first_seq + p.count, p.superseded"
+        if State.DELIVERED not in finals:
+            return self._connection.execute(
+                f"SELECT {columns} FROM pushes AS p INDEXED BY pushes_given_up"
+                " WHERE p.state IN ('exhausted', 'cancelled')"
+                f" AND p.account = ? AND p.id >= ? AND p.id < ? AND {condition}",
+                (state.id, first_id, end_id, *finals, _SLICE),
+            ).fetchall()
+        found: list[tuple[int, int, int, int]] = []
+        for ids in self._pushes.index.oldest(self._connection, state.id, first_id, end_id):
+            found += self._connection.execute(
+                f"SELECT {columns} FROM json_each(?) AS wanted"
+                f" CROSS JOIN pushes AS p ON p.id = wanted.value WHERE {condition}",
+                (str(ids), *finals, _SLICE - len(found)),
+            )
+            if len(found) == _SLICE:
+                break
+        return found
 
     def _covered(self, state: AccountState, first: int, end: int) -> list[Covered]:
         """Which push is the newest for each part of [first, end)."""
+        (near,) = self._pushes.index.holding(self._connection, state.id, [(first, end)])
         pushes = self._connection.execute(
-            "SELECT id, first_seq, first_seq + count FROM pushes INDEXED BY pushes_by_report"
-            " WHERE account = ?1 AND first_seq > ?2 - 500 AND first_seq < ?3"
+            "SELECT p.id, p.first_seq, p.first_seq + p.count FROM json_each(?4) AS near"
+            " CROSS JOIN pushes AS p ON p.id = near.value"
             # Those without limit of length: cancelled while the interface was off.
             " UNION SELECT id, first_seq, first_seq + count FROM pushes INDEXED BY pushes_given_up"
             " WHERE account = ?1 AND state IN ('exhausted', 'cancelled') AND count > 500"
             " AND first_seq < ?3 AND first_seq + count > ?2",
-            (state.id, first, end),
+            (state.id, first, end, str(list(near))),
         ).fetchall()
         return [
             Covered(max(part.first, first), min(part.end, end), part.push)

@@ -13,12 +13,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from statuspush.store.sqlite.sid_filter import make_filter
-from statuspush.store.sqlite.tail import Tail
+from statuspush.core.batch import NO_UID
+from statuspush.store.sqlite.sid_filter import Fingerprints, make_filter
+from statuspush.store.sqlite.tail import SID, UID, Tail
 
-SID: Final = 0
-MOBILE: Final = 1
-UID: Final = 2
 _BUCKET_BITS: Final = 6
 BUCKETS: Final = 1 << _BUCKET_BITS
 _ENTRY: Final = np.dtype([("fingerprint", "<u8"), ("chunk", "<u4")])
@@ -53,25 +51,17 @@ class Run:
 
 def sort_run(tail: Tail) -> Run:
     """Sort a full tail, which must not grow any more, into a run. CPU only; any thread."""
+    chunks = np.array(tail.chunks, np.uint32)
     blocks: list[tuple[int, int, bytes]] = []
-    for kind, (fingerprints, chunks) in enumerate(tail.keys):
-        entries = np.empty(len(fingerprints), _ENTRY)
-        keys = np.array(fingerprints, np.uint64)
-        order = np.argsort(keys, kind="stable")
-        entries["fingerprint"] = keys[order]
-        entries["chunk"] = np.array(chunks, np.uint64)[order] - tail.first_chunk
-        limits = np.arange(1, BUCKETS, dtype=np.uint64) << np.uint64(64 - _BUCKET_BITS)
-        parts = np.split(entries, np.searchsorted(entries["fingerprint"], limits))
-        blocks.extend(
-            (kind, bucket, part.tobytes()) for bucket, part in enumerate(parts) if len(part)
-        )
+    for kind, fingerprints in enumerate(tail.keys):
+        blocks.extend(_blocks(kind, np.array(fingerprints, np.uint64), chunks))
     directory = []
     for account, held in tail.by_account.items():
         entries = np.empty(len(held.seqs), _DIRECTORY_ENTRY)
         entries["seq"] = np.array(held.seqs, np.uint64) - held.seqs[0]
         entries["chunk"] = np.array(held.chunks, np.uint64) - tail.first_chunk
         directory.append(DirectoryRow(account, held.seqs[0], held.end_seq, entries.tobytes()))
-    sids = np.array(tail.keys[SID][0], np.uint64)
+    sids = np.array(tail.keys[SID], np.uint64)
     return Run(
         first_chunk=tail.first_chunk,
         last_chunk=tail.next_chunk - 1,
@@ -82,6 +72,23 @@ def sort_run(tail: Tail) -> Run:
         blocks=blocks,
         directory=directory,
     )
+
+
+def _blocks(
+    kind: int, fingerprints: Fingerprints, chunks: npt.NDArray[np.uint32]
+) -> Iterator[tuple[int, int, bytes]]:
+    """(kind, bucket, sorted entries) of the keys of one kind."""
+    order = np.argsort(fingerprints, kind="stable")
+    if kind == UID:
+        order = order[np.searchsorted(fingerprints, NO_UID, "right", sorter=order) :]
+    entries = np.empty(len(order), _ENTRY)
+    entries["fingerprint"] = fingerprints[order]
+    entries["chunk"] = chunks[order]
+    limits = np.arange(1, BUCKETS, dtype=np.uint64) << np.uint64(64 - _BUCKET_BITS)
+    parts = np.split(entries, np.searchsorted(entries["fingerprint"], limits))
+    for bucket, part in enumerate(parts):
+        if len(part):
+            yield kind, bucket, part.tobytes()
 
 
 def write_directory(

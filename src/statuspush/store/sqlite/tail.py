@@ -2,17 +2,17 @@
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Sequence
+from typing import Final
 
-import xxhash
+import numpy as np
 
 RUN_REPORTS = 65_536
 """Reports after which a tail is full and waits to be sorted into a run."""
-
-
-def fingerprint(text: str) -> int:
-    """64 bits that stand for a sid, mobile or uid in filters and indexes; hits are checked."""
-    return xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass"))
+SID: Final = 0
+MOBILE: Final = 1
+UID: Final = 2
+KINDS: Final = 3
 
 
 class AccountChunks:
@@ -25,14 +25,18 @@ class AccountChunks:
         self.chunks = array("Q")
         self.end_seq = 0
 
-    def covering(self, first: int, end: int) -> Iterator[int]:
+    def covering(self, first: int, end: int) -> list[int]:
         """Ids of the chunks that hold seqs of [first, end)."""
         start = max(0, bisect_right(self.seqs, first) - 1)
-        return iter(self.chunks[start : bisect_left(self.seqs, end)])
+        return self.chunks[start : bisect_left(self.seqs, end)].tolist()
 
 
 class Tail:
-    """A stretch of the log with what a run of it will need."""
+    """A stretch of the log with what a run of it will need.
+
+    The writer adds to it while look-ups read it in another thread. What they find of a group
+    that is not committed yet, their connection does not show them.
+    """
 
     def __init__(self, first_chunk: int) -> None:
         self.first_chunk = first_chunk
@@ -41,60 +45,75 @@ class Tail:
         self.oldest_at: int | None = None
         self.newest_at = 0
         self.by_account: dict[int, AccountChunks] = {}
-        # (fingerprint, chunk) of each report, in the order of the log, a pair of arrays a kind.
-        self.keys = tuple((array("Q"), array("Q")) for _ in range(3))
-        self._sids: dict[int, int] = {}
-        self._further: dict[int, list[int]] = {}
+        # Of each report in the order of the log: its fingerprints by kind, and its chunk,
+        # counted from the first.
+        self.keys = (array("Q"), array("Q"), array("Q"))
+        self.chunks = array("I")
+        self._sids: set[int] = set()
 
     @property
     def full(self) -> bool:
         """It has the size of a run."""
         return self.reports >= RUN_REPORTS
 
-    def add_chunk(self, account: int, first_seq: int, count: int, accepted_at: int) -> int:
-        """Take in a chunk at the end of the log; return its id."""
+    def begin_chunk(self, account: int, first_seq: int, count: int) -> tuple[int, AccountChunks]:
+        """Take in a chunk at the end of the log; return its id, and where it may grow."""
         chunk = self.next_chunk
         self.next_chunk += 1
-        chunks = self.by_account.get(account) or AccountChunks()
+        held = self.by_account.get(account) or AccountChunks()
         # In this order for a reader in another thread, which goes by accounts, then by seqs.
-        chunks.end_seq = first_seq + count
-        chunks.chunks.append(chunk)
-        chunks.seqs.append(first_seq)
-        self.by_account[account] = chunks
-        self.reports += count
+        held.end_seq = first_seq + count
+        held.chunks.append(chunk)
+        held.seqs.append(first_seq)
+        self.by_account[account] = held
+        return chunk, held
+
+    def add_reports(
+        self,
+        keys: bytes,
+        sids: Collection[int],
+        chunks: Sequence[int],
+        counts: Sequence[int],
+        accepted_at: int,
+    ) -> None:
+        """Take in the reports of chunks that were begun or grew.
+
+        :param keys: as in :class:`~statuspush.core.batch.Batch`, of which ``sids`` are the first.
+        :param counts: how many of the reports, in their order, are in each of ``chunks``.
+        """
+        self._sids.update(sids)
+        # First: a reader goes by fingerprints.
+        self.chunks.extend(_of_each(self.first_chunk, chunks, counts))
+        size = len(keys) // KINDS
+        for kind, fingerprints in enumerate(self.keys):
+            fingerprints.frombytes(keys[kind * size : (kind + 1) * size])
+        self.reports += len(sids)
         if self.oldest_at is None:
             self.oldest_at = accepted_at
         self.newest_at = max(self.newest_at, accepted_at)
-        return chunk
 
-    def add_keys(
-        self, chunk: int, sids: Sequence[int], mobiles: Sequence[int], uids: Sequence[int]
-    ) -> None:
-        """Take in the fingerprints of a chunk's reports (uids: of those that have one)."""
-        for sid in sids:
-            known = self._sids.setdefault(sid, chunk)
-            if known != chunk:
-                self._further.setdefault(sid, []).append(chunk)
-        for (fingerprints, chunks), found in zip(self.keys, (sids, mobiles, uids), strict=True):
-            chunks.extend([chunk] * len(found))  # first: a reader goes by fingerprints
-            fingerprints.extend(found)
+    def has_none_of(self, sids: Collection[int]) -> bool:
+        """Are all of these fingerprints new to the tail?"""
+        return self._sids.isdisjoint(sids)
 
     def __contains__(self, sid: int) -> bool:
         return sid in self._sids
 
-    def chunks_with_sid(self, sid: int) -> list[int]:
-        """Chunks that may hold a sid of that fingerprint."""
-        first = self._sids.get(sid)
-        return [] if first is None else [first, *self._further.get(sid, ())]
+    def chunks_with(self, kind: int, wanted: Sequence[int]) -> set[int]:
+        """Chunks that may hold a key of one of these fingerprints: a scan. From any thread."""
+        # A copy: an array that lends its memory cannot grow meanwhile.
+        fingerprints = np.frombuffer(self.keys[kind].tobytes(), np.uint64)
+        chunks = np.frombuffer(self.chunks.tobytes(), np.uint32)
+        if len(wanted) == 1:
+            found = np.flatnonzero(fingerprints == np.uint64(wanted[0]))
+        else:
+            found = np.flatnonzero(np.isin(fingerprints, np.array(wanted, np.uint64)))
+        return {self.first_chunk + chunk for chunk in np.unique(chunks[found]).tolist()}
 
-    def chunks_with(self, kind: int, key: int) -> set[int]:
-        """Chunks that may hold a key of that fingerprint: a scan, for people's questions."""
-        fingerprints, chunks = self.keys[kind]
-        found: set[int] = set()
-        at = -1
-        try:
-            while True:
-                at = fingerprints.index(key, at + 1)
-                found.add(chunks[at])
-        except ValueError:
-            return found
+
+def _of_each(first_chunk: int, chunks: Sequence[int], counts: Sequence[int]) -> "array[int]":
+    """The chunk of each report, counted from the first of its tail."""
+    if len(chunks) == 1:
+        return array("I", (chunks[0] - first_chunk,)) * counts[0]
+    relative = np.array(chunks, np.uint64) - np.uint64(first_chunk)
+    return array("I", np.repeat(relative.astype(np.uint32), counts).tobytes())

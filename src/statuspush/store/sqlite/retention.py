@@ -1,4 +1,4 @@
-"""Housekeeping in bounded steps: sorting full tails into runs, and retention.
+"""Retention: runs of the log and pushes are removed from the old end, in bounded steps.
 
 Each step is small enough to share a commit with accepting; killed between two steps, the next
 process goes on where this one stopped.
@@ -12,40 +12,16 @@ from statuspush.core.lifecycle import State
 from statuspush.store import push_id
 from statuspush.store.base import Swept
 from statuspush.store.sqlite.hot import AccountState
+from statuspush.store.sqlite.push_index import remove_entries
 from statuspush.store.sqlite.pushes import Pushes
-from statuspush.store.sqlite.runs import Run, write_directory, write_run
 
-TAIL_AGE: Final[Milliseconds] = 6 * 3_600_000
-"""A tail older than this is sorted although it is not full, so that retention can take it."""
 _DIRECTORY_STEP: Final = 1000
 _CHUNK_STEP: Final = 500
 _PUSH_STEP: Final = 1000
 
 
-class SealStep:
-    """Writes a sorted run in steps: its directory first, what makes it count last."""
-
-    def __init__(self, connection: sqlite3.Connection, run: Run) -> None:
-        self._connection = connection
-        self.run = run
-        self._written = 0
-        self.id: int | None = None
-
-    def step(self, states: dict[int, AccountState], dirty: set[AccountState]) -> bool:
-        """Write the next part; False after the last one."""
-        rows = self.run.directory[self._written : self._written + _DIRECTORY_STEP]
-        if rows:
-            write_directory(self._connection, self.run.first_chunk, rows)
-            # The rows of the log behind next_seq will not be read again at the next start.
-            dirty.update(states[row.account] for row in rows if row.account in states)
-            self._written += len(rows)
-            return True
-        self.id = write_run(self._connection, self.run)
-        return False
-
-
 class Retention:
-    """Removes runs of the log and pushes from the old end, a step a call."""
+    """Does a step a call."""
 
     def __init__(
         self,
@@ -94,6 +70,7 @@ class Retention:
         if ended:
             self._connection.execute("DELETE FROM attempts WHERE push <= ?", (ended[-1],))
             self._connection.execute("DELETE FROM pushes WHERE id <= ?", (ended[-1],))
+            remove_entries(self._connection, ended[-1])
         return len(ended)
 
     def _remove_run(

@@ -1,0 +1,57 @@
+"""Every report that was accepted against every report that arrived."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from statuspush.bench.reports import Plan
+from statuspush.bench.sink import Journal
+from statuspush.core.decode import decode
+
+_MANY = 255
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """How a run's reports add up; times are wall time in seconds, 0 if nothing arrived."""
+
+    accepted: int
+    arrived: int
+    """Accepted reports that came at least once, wherever they came."""
+    lost: int
+    repeats: int
+    misdirected: int
+    """Arrivals at the wrong customer, or of reports that nobody submitted."""
+    pushes: int
+    first_arrival: float
+    last_arrival: float
+
+
+def reconcile(journal: Path, plan: Plan, requests: int) -> Reconciliation:
+    """Compare a sink's journal with the first requests of a plan, all of them accepted."""
+    count = requests * plan.per_request
+    times = bytearray(count)  # a byte a report: a run may have millions
+    misdirected = repeats = seen = 0
+    first = last = 0.0
+    for at, path, body in Journal.read(journal):
+        seen += 1
+        first, last = first or at, at
+        account = path[1:]
+        for report in decode(body):
+            number = plan.number(str(report["sid"]))
+            if number is None or number >= count:
+                misdirected += 1
+                continue
+            misdirected += plan.account(number) != account
+            repeats += times[number] > 0
+            times[number] = min(times[number] + 1, _MANY)
+    lost = times.count(0)
+    return Reconciliation(
+        accepted=count,
+        arrived=count - lost,
+        lost=lost,
+        repeats=repeats,
+        misdirected=misdirected,
+        pushes=seen,
+        first_arrival=first,
+        last_arrival=last,
+    )

@@ -1,0 +1,116 @@
+"""One measured run: a work on a service that was started for it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from statuspush.bench.figures import Figures, Moment, Observed, figures
+from statuspush.bench.generator import prepared
+from statuspush.bench.load import Order
+from statuspush.bench.reconcile import reconcile
+from statuspush.bench.reports import Plan
+from statuspush.bench.rig import TOKEN, Rig, running
+from statuspush.bench.watch import Watch
+from statuspush.core.errors import ServiceError
+
+_DRAIN_SECONDS: Final = 120.0
+_POLL_SECONDS: Final = 0.1
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is submitted. It ends with ``requests`` or after ``seconds``, whichever is set."""
+
+    name: str
+    accounts: int
+    per_request: int
+    connections: int
+    requests: int | None = None
+    seconds: float | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """The accounts."""
+        return [f"customer-{n:04d}" for n in range(self.accounts)]
+
+
+EVEN: Final = Work("even", accounts=1000, per_request=1000, connections=16)
+LARGE: Final = Work("large", accounts=10, per_request=1000, connections=16)
+SINGLE: Final = Work("single", accounts=1000, per_request=1, connections=64)
+
+
+def run(
+    work: Work,
+    directory: Path,
+    *,
+    tag: str = "new",
+    settings: dict[str, str] | None = None,
+    phase: Callable[[str], None] = lambda phase: None,
+) -> Figures:
+    """Run a work in a directory, on the database that is there or an empty one.
+
+    ``tag`` must differ between runs on one database. ``phase`` is told ``start``, ``load``,
+    ``drain`` and ``reconcile`` as they begin.
+
+    Raises :class:`~statuspush.core.errors.ServiceError` if a process fails or nothing moves.
+    """
+    phase("start")
+    plan = Plan(work.names, work.per_request, tag)
+    with (
+        running(directory, work.names, settings) as rig,
+        prepared(_order(work, rig.port, tag), directory) as submit,
+    ):
+        size = rig.database_bytes()
+        metrics = rig.metrics()
+        before = Moment.now(rig)
+        phase("load")
+        with Watch(rig.service.pid) as watch:
+            load = submit()
+            loaded, disk_share = Moment.now(rig), watch.disk_share
+            phase("drain")
+            _drain(rig, metrics, load.requests * work.per_request)
+        after = Moment.now(rig)
+        metrics_after = rig.metrics()
+    phase("reconcile")
+    found = reconcile(rig.journal, plan, load.requests)
+    seen = Observed(
+        before,
+        loaded,
+        after,
+        disk_share,
+        metrics,
+        metrics_after,
+        memory_mb=watch.peak_mb,
+        resident_mb=sum(watch.most_mb.values()),
+        grown=rig.database_bytes() - size,
+        ready_seconds=rig.ready_seconds,
+        exit_status=rig.exit_status,
+    )
+    return figures(work.name, load, found, seen)
+
+
+def _order(work: Work, port: int, tag: str) -> Order:
+    order = Order(
+        port=port,
+        token=TOKEN,
+        accounts=work.names,
+        per_request=work.per_request,
+        tag=tag,
+        connections=work.connections,
+        seconds=work.seconds,
+    )
+    return order if work.requests is None else replace(order, requests=work.requests)
+
+
+def _drain(rig: Rig, before: dict[str, float], reports: int) -> None:
+    """Wait until every report is recorded as delivered."""
+    name = "statuspush_reports_acknowledged_total"
+    wanted = before.get(name, 0.0) + reports
+    deadline = time.monotonic() + _DRAIN_SECONDS
+    while rig.metrics().get(name, 0.0) < wanted:
+        rig.check()
+        if time.monotonic() > deadline:
+            raise ServiceError(f"the backlog does not drain in {_DRAIN_SECONDS:g} s")
+        time.sleep(_POLL_SECONDS)

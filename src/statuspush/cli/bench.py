@@ -1,0 +1,74 @@
+"""``statuspush bench``: what this machine can do, and what its limit is."""
+
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Final
+
+import typer
+
+from statuspush.cli.terminal import (
+    JsonFlag,
+    chinese,
+    console,
+    examples,
+    print_json,
+    stderr_is_terminal,
+)
+
+EXAMPLES: Final = examples(
+    "statuspush bench                                   [dim]about a minute[/dim]",
+    "statuspush bench --directory /var/lib/statuspush   [dim]the disk that will be used[/dim]",
+    "statuspush bench --seconds 3 --json",
+    "statuspush bench --lang zh",
+)
+
+
+def bench(
+    *,
+    directory: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Measure on the disk of this directory. [default: temporary files']"
+        ),
+    ] = None,
+    seconds: Annotated[
+        float,
+        typer.Option(min=1, max=600, metavar="N", help="How long each of three works submits."),
+    ] = 12,
+    lang: Annotated[
+        str | None,
+        typer.Option(metavar="en|zh", help="Language of the answer. [default: the locale's]"),
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Measure how many reports a second this machine sustains, and what its limit is.
+
+    Starts the real service with a database of its own, a load generator and a customer that
+    acknowledges everything; nothing leaves this machine, and everything is removed afterwards.
+    Three works are submitted as fast as they are accepted: 1,000 small customers, 10 large ones,
+    and one report a request. Every report is looked for at its customer.
+
+    Run it while nothing else runs. Exit status 1 if a report was lost or came to a wrong customer.
+    """
+    from statuspush.bench.show import progress, show  # noqa: PLC0415
+    from statuspush.bench.survey import survey, works  # noqa: PLC0415
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _unwind)
+    zh = chinese(lang)
+    folder = directory or Path(tempfile.gettempdir())
+    with progress(works(seconds), zh=zh, live=stderr_is_terminal() and not json) as tell:
+        found = survey(folder, seconds, tell)
+    if json:
+        print_json(found.as_json())
+    else:
+        show(found, console(), zh=zh)
+    raise typer.Exit(0 if found.good else 1)
+
+
+def _unwind(number: int, _frame: FrameType | None) -> None:
+    """End like Ctrl-C, so that nothing is left behind."""
+    sys.exit(128 + number)

@@ -1,0 +1,205 @@
+"""Appending to the log: what an account has already is left out, the rest is numbered.
+
+Nearly all reports are cleared by their fingerprints, a whole batch in a few calls that run in C;
+only what is left is compared letter by letter.
+"""
+
+import sqlite3
+from array import array
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from itertools import chain, repeat
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from statuspush.clock import Milliseconds
+from statuspush.core.batch import Batch
+from statuspush.store.sqlite.chunks import CHUNK_REPORTS, OpenChunk
+from statuspush.store.sqlite.hot import AccountState
+from statuspush.store.sqlite.log import ReportLog
+from statuspush.store.sqlite.runs import find_in_runs
+from statuspush.store.sqlite.tail import KINDS, SID, Tail
+
+_Name = tuple[int, str]
+"""(account, sid): what a report is, once."""
+
+
+class _Sid(msgspec.Struct, gc=False):
+    sid: str
+
+
+_sids_decoder: Final = msgspec.json.Decoder(list[_Sid])
+
+
+def _sids_of(lines: bytes) -> list[str]:
+    """The sids of fragments that are newline-joined."""
+    return [held.sid for held in _sids_decoder.decode(b"[" + lines.replace(b"\n", b",") + b"]")]
+
+
+class Appends:
+    """Appends batches to the log."""
+
+    def __init__(self, connection: sqlite3.Connection, log: ReportLog) -> None:
+        self._connection = connection
+        self._log = log
+
+    def append(
+        self, states: Sequence[AccountState], batch: Batch, now: Milliseconds
+    ) -> tuple[Sequence[AccountState], int]:
+        """Append what is new; return the accounts that gained reports, and how many in all.
+
+        :param states: the accounts of the batch, in its order.
+        """
+        sids = _fingerprints(batch)
+        known = self._known(states, batch, sids)
+        if known:
+            states, batch = _without(states, batch, known)
+            sids = _fingerprints(batch)
+        if sids:
+            self._store(states, batch, sids, now)
+        return states, len(sids)
+
+    # what is known
+
+    def _known(self, states: Sequence[AccountState], batch: Batch, sids: Sequence[int]) -> set[int]:
+        """Places of reports whose (account, sid) is stored, or stands earlier in the batch."""
+        in_runs = self._log.filter.look(sids)
+        different = set(sids)
+        in_tails = [tail for tail in self._log.tails if not tail.has_none_of(different)]
+        repeated = len(different) < len(sids)
+        if not (in_runs or in_tails or repeated):
+            return set()
+        doubtful = set(in_runs).union(
+            *([place for place, sid in enumerate(sids) if sid in tail] for tail in in_tails)
+        )
+        times = Counter(sids) if repeated else {}
+        alike = [place for place, sid in enumerate(sids) if times[sid] > 1] if repeated else []
+        names = _names(states, batch, sorted(doubtful.union(alike)))
+        known = _seen_before([(place, names[place]) for place in alike])
+        if doubtful:
+            stored = self._stored({place: sids[place] for place in doubtful}, in_tails, in_runs)
+            known.update(place for place in doubtful if names[place] in stored)
+        return known
+
+    def _stored(
+        self,
+        doubtful: Mapping[int, int],
+        in_tails: Sequence[Tail],
+        in_runs: Mapping[int, Sequence[int]],
+    ) -> set[_Name]:
+        """All reports in the chunks that may hold the fingerprints of these places."""
+        chunks: set[int] = set()
+        for tail in in_tails:
+            chunks |= tail.chunks_with(SID, list(doubtful.values()))
+        by_run: dict[int, list[int]] = {}
+        for place, runs in in_runs.items():
+            for run in runs:
+                by_run.setdefault(run, []).append(doubtful[place])
+        for run, wanted in by_run.items():
+            chunks.update(chunk for _, chunk in find_in_runs(self._connection, SID, wanted, run))
+        return {
+            (chunk.account, sid)
+            for chunk in self._log.read(self._connection, chunks).values()
+            for sid in _sids_of(chunk.body)
+        }
+
+    # what is new
+
+    def _store(
+        self,
+        states: Sequence[AccountState],
+        batch: Batch,
+        sids: Collection[int],
+        now: Milliseconds,
+    ) -> None:
+        tail = self._log.open_tail()
+        growing = self._log.memory.growing
+        chunks: list[int] = []
+        counts: list[int] = []
+        for state, count, body in zip(states, batch.counts, batch.bodies, strict=True):
+            chunk = growing.get(state.id)
+            if chunk is not None and chunk.count + count <= CHUNK_REPORTS:
+                chunk.bodies.append(body)
+                chunk.count += count
+                chunk.held.end_seq += count
+                state.next_seq += count
+                chunks.append(chunk.id)
+                counts.append(count)
+                continue
+            for part, fragments in _parts(count, body):
+                chunks.append(self._begin(tail, state, part, fragments, now))
+                counts.append(part)
+        tail.add_reports(batch.keys, sids, chunks, counts, now)
+
+    def _begin(
+        self, tail: Tail, state: AccountState, count: int, body: bytes, now: Milliseconds
+    ) -> int:
+        """A chunk of the account that begins with these reports; returns its id."""
+        first_seq = state.next_seq
+        chunk, held = tail.begin_chunk(state.id, first_seq, count)
+        self._log.memory.begin(OpenChunk(chunk, state.id, first_seq, count, now, [body], held))
+        state.next_seq = first_seq + count
+        return chunk
+
+
+def _fingerprints(batch: Batch) -> list[int]:
+    """Those of the batch's sids."""
+    return array("Q", batch.keys[: len(batch.keys) // KINDS]).tolist()
+
+
+def _parts(count: int, body: bytes) -> Sequence[tuple[int, bytes]]:
+    """(count, fragments) of the chunks that an account's reports are too many for one of."""
+    if count <= CHUNK_REPORTS:
+        return ((count, body),)
+    lines = body.split(b"\n")
+    starts = range(0, count, CHUNK_REPORTS)
+    parts = [lines[start : start + CHUNK_REPORTS] for start in starts]
+    return [(len(part), b"\n".join(part)) for part in parts]
+
+
+def _names(states: Sequence[AccountState], batch: Batch, places: Sequence[int]) -> dict[int, _Name]:
+    """What the reports at some places of the batch are."""
+    lines = b"\n".join(batch.bodies).split(b"\n")
+    owners = list(
+        chain.from_iterable(
+            repeat(state.id, count) for state, count in zip(states, batch.counts, strict=True)
+        )
+    )
+    sids = _sids_of(b"\n".join([lines[place] for place in places]))
+    return {place: (owners[place], sid) for place, sid in zip(places, sids, strict=True)}
+
+
+def _seen_before(names: Sequence[tuple[int, _Name]]) -> set[int]:
+    """Places whose name stands at an earlier place too."""
+    seen: set[_Name] = set()
+    before: set[int] = set()
+    for place, name in names:
+        if name in seen:
+            before.add(place)
+        seen.add(name)
+    return before
+
+
+def _without(
+    states: Sequence[AccountState], batch: Batch, known: Collection[int]
+) -> tuple[list[AccountState], Batch]:
+    """The batch without the reports at these places, and the accounts that are left in it."""
+    left: list[tuple[AccountState, str, list[bytes]]] = []
+    at = 0
+    for state, account, count, body in zip(
+        states, batch.accounts, batch.counts, batch.bodies, strict=True
+    ):
+        lines = [line for place, line in enumerate(body.split(b"\n"), at) if place not in known]
+        at += count
+        if lines:
+            left.append((state, account, lines))
+    keys = np.frombuffer(batch.keys, np.uint64).reshape(KINDS, -1)
+    kept = Batch(
+        accounts=[account for _, account, _ in left],
+        counts=[len(lines) for _, _, lines in left],
+        bodies=[b"\n".join(lines) for _, _, lines in left],
+        keys=np.delete(keys, list(known), axis=1).tobytes(),
+    )
+    return [state for state, _, _ in left], kept

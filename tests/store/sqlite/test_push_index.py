@@ -1,0 +1,155 @@
+"""Facts about what finds pushes by account: the recent ones in memory, the directory behind."""
+
+import sqlite3
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from statuspush.core.contract import Mode
+from statuspush.core.lifecycle import State
+from statuspush.store.base import PushSettings, StoreUnavailable
+from statuspush.store.sqlite import SqliteStore, file, push_index
+from statuspush.store.sqlite.push_index import DirectoryStep, PushIndex
+
+PUSHES = st.lists(st.tuples(st.integers(1, 3), st.integers(1, 2000)), max_size=30)
+"""(account, first seq)"""
+
+
+class Shelf:
+    """Pushes of which the first so many are in the directory."""
+
+    def __init__(self, pushes, in_directory):
+        self.connection = sqlite3.connect(":memory:", isolation_level=None)
+        for _, sql in file.migrations():
+            self.connection.executescript(sql)
+        self.rows = [(number * 10, *push) for number, push in enumerate(pushes, 1)]
+        self.index = PushIndex()
+        self.index.recent.add(self.rows[:in_directory])
+        if in_directory:
+            step = DirectoryStep(self.connection, self.index.recent, in_directory)
+            while step.step(1):
+                pass
+            self.index.recent.add(self.rows[in_directory:])
+            step.adopt(self.index)
+        else:
+            self.index.recent.add(self.rows)
+
+    def of(self, account):
+        return [(push, seq) for push, owner, seq in self.rows if owner == account]
+
+
+@pytest.fixture(autouse=True)
+def _small_pieces(monkeypatch):
+    monkeypatch.setattr(push_index, "_PIECE", 3)
+
+
+@given(pushes=PUSHES, share=st.floats(0, 1), below=st.integers(0, 320))
+def test_the_newest_pushes_of_an_account_come_first(pushes, share, below):
+    shelf = Shelf(pushes, int(share * len(pushes)))
+    for account in (1, 2, 3):
+        found = [p for part in shelf.index.newest(shelf.connection, account, below) for p in part]
+        assert found == sorted((p for p, _ in shelf.of(account) if p < below), reverse=True)
+
+
+@given(pushes=PUSHES, share=st.floats(0, 1), first=st.integers(0, 320), end=st.integers(0, 320))
+def test_the_pushes_between_two_ids_come_oldest_first(pushes, share, first, end):
+    shelf = Shelf(pushes, int(share * len(pushes)))
+    for account in (1, 2, 3):
+        parts = shelf.index.oldest(shelf.connection, account, first, end)
+        found = [push for part in parts for push in part]
+        assert found == sorted(p for p, _ in shelf.of(account) if first <= p < end)
+
+
+@given(
+    pushes=PUSHES,
+    share=st.floats(0, 1),
+    ranges=st.lists(st.tuples(st.integers(1, 2500), st.integers(0, 600)), min_size=1, max_size=3),
+)
+def test_pushes_that_may_hold_a_report_are_all_found(pushes, share, ranges):
+    shelf = Shelf(pushes, int(share * len(pushes)))
+    wanted = [(first, first + count) for first, count in ranges]
+    for account in (1, 2, 3):
+        found = shelf.index.holding(shelf.connection, account, wanted)
+        for (first, end), ids in zip(wanted, found, strict=True):
+            assert ids == {p for p, seq in shelf.of(account) if first - 500 < seq < end}
+
+
+async def test_pushes_are_sorted_into_the_directory_when_they_are_many(desk, monkeypatch):
+    monkeypatch.setattr(push_index, "RUN_PUSHES", 5)
+    await desk.account()
+    for _ in range(12):
+        await desk.submit(1)
+        await desk.deliver_all()
+    before = await desk.pushes()
+    await desk.settle()
+    assert len(desk.store._pushes.index.recent) < 5
+    assert await desk.pushes() == before
+    await desk.reopen()
+    assert len(desk.store._pushes.index.recent) < 5
+    assert await desk.pushes() == before
+
+
+async def test_the_directory_shrinks_with_retention(desk, monkeypatch):
+    monkeypatch.setattr(push_index, "RUN_PUSHES", 5)
+    await desk.account()
+    for _ in range(6):
+        await desk.submit(1)
+        await desk.deliver_all()
+    await desk.settle()
+    desk.turn(days=1)
+    await desk.settle(keep_from=desk.now)
+    count = "SELECT count(*) FROM push_directory"
+    assert desk.store._read_connection.execute(count).fetchone() == (0,)
+
+
+@pytest.mark.parametrize("layout", ["sqlite"], indirect=True)
+async def test_a_step_of_the_directory_that_is_not_stored_is_done_again(
+    watch, watched, monkeypatch
+):
+    desk = watched
+    monkeypatch.setattr(push_index, "RUN_PUSHES", 3)
+    await desk.account()
+    for _ in range(4):
+        await desk.submit(1)
+        await desk.deliver_all()
+    before = await desk.pushes()
+    watch.fail_every("INTO push_directory", sqlite3.SQLITE_FULL)
+    await desk.sweep()  # sorts
+    with pytest.raises(StoreUnavailable):
+        await desk.sweep()
+    watch.fail = None
+    await desk.settle()
+    assert await desk.pushes() == before
+
+
+async def test_pushes_of_a_file_of_the_first_version_are_found(tmp_path, monkeypatch):
+    path, now = tmp_path / "status.db", 1_767_323_045_678
+    real = file.migrations()
+    monkeypatch.setattr(file, "migrations", lambda: real[:1])
+    file.migrate_file(path)
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute(
+        "INSERT INTO accounts VALUES (1, 'a', 'A', x'', 0, 'on', 'http://c', 'robust', 500, NULL,"
+        " 1, 5.0, 15.0, NULL, '[]', NULL)"
+    )
+    connection.execute(
+        "INSERT INTO progress VALUES (1, 4, 4, 1, 1, 0, 0, 2, 0, 0, 0, 0, 0, NULL, NULL, NULL,"
+        " NULL, x'', '')"
+    )
+    connection.executemany(
+        "INSERT INTO pushes (id, account, first_seq, count, state, attempts, failures,"
+        " accepted_at, due_at) VALUES (?, 1, ?, ?, ?, 1, 0, 0, ?)",
+        [(5, 1, 2, "delivered", None), (6, 3, 1, "waiting", now)],
+    )
+    connection.close()
+    monkeypatch.setattr(file, "migrations", lambda: real)
+    store = SqliteStore(path)
+    await store.open(now)
+    try:
+        for state, counts in ((None, [1, 2]), (State.DELIVERED, [2]), (State.WAITING, [1])):
+            page = await store.list_pushes("a", state=state, cursor=None, limit=10)
+            assert [push.reports for push in page.items] == counts
+        assert (await store.get_account("a")).push == PushSettings(mode=Mode.ON, url="http://c")
+    finally:
+        await store.close()
