@@ -1,5 +1,3 @@
 """statuspush: push status reports to customers over HTTP; accepted once, never lost."""
 
-from importlib.metadata import version
-
-__version__ = version("statuspush")
+__version__ = "0.1.0"

@@ -5,22 +5,16 @@ This process owns the store and decides what is sent when. Its workers
 """
 
 import asyncio
-import errno
 import hashlib
-import os
 import secrets
 import signal
 import socket
-import sys
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import structlog
-import uvloop
 
 from statuspush.clock import SteadyClock
-from statuspush.config import Loaded, Settings
-from statuspush.core.errors import ServiceError
+from statuspush.config import Settings
 from statuspush.flow.cut import Cut
 from statuspush.flow.lanes import Lanes
 from statuspush.flow.record import Record
@@ -28,12 +22,13 @@ from statuspush.flow.sweep import Sweep
 from statuspush.flow.watch import Watch
 from statuspush.store.base import Store
 from statuspush.store.sqlite import SqliteStore
-from statuspush.telemetry import Telemetry, configure_logging
+from statuspush.telemetry import Telemetry
 from statuspush.workers.dispatch import Dispatch
 from statuspush.workers.link import Handler, LinkLost
 from statuspush.workers.pool import Worker, WorkerPool
-from statuspush.workers.process import calm_garbage_collector, raise_file_limit, share_of_files
+from statuspush.workers.process import calm_garbage_collector, share_of_files
 from statuspush.workers.setup import Setup
+from statuspush.workers.spawn import Spawned, spawn
 from statuspush.workers.store_server import StoreServer
 
 _log = structlog.get_logger("service")
@@ -41,24 +36,26 @@ _log = structlog.get_logger("service")
 _LEASE_SECONDS = 360.0
 """Longer than the longest timeout an account can have (300 s) and the time to record."""
 _TOKEN = "operator_token"  # noqa: S105 (the name it is stored under)
-_PORT_SECONDS = 1.0
-"""The workers of a process that was killed may hold its port a moment longer."""
 _SNAPSHOT_SECONDS = 1.0
 _STORE_SECONDS = 2.0
 """How long the end waits for a commit that is under way."""
 
 
 class Service:
-    """A running statuspush: the flow and its store, with workers that speak HTTP."""
+    """A running statuspush: the flow and its store, with workers that speak HTTP.
 
-    def __init__(self, settings: Settings, listener: socket.socket) -> None:
+    :param spawned: the worker processes, started and not yet told anything.
+    """
+
+    def __init__(
+        self, settings: Settings, listener: socket.socket, spawned: Sequence[Spawned]
+    ) -> None:
         self._settings = settings
         self._listener = listener
         self.telemetry = Telemetry()
         self.clock = SteadyClock()
         self.store: Store = SqliteStore(settings.database_path, self.telemetry)
-        workers = settings.workers or max(1, len(os.sched_getaffinity(0)) - 1)
-        share = share_of_files() * workers
+        share = share_of_files() * len(spawned)
         if share < max(settings.max_sends, settings.max_suspect_sends):
             _log.warning("the limit of open files allows fewer sends at once", at_most=share)
         self._lanes = Lanes(
@@ -90,13 +87,13 @@ class Service:
         )
         self._pool = WorkerPool(
             self._setup,
-            listener,
+            spawned,
+            lambda: spawn(listener),
             self._handlers(),
-            workers=workers,
             joined=self._dispatch.join,
             left=self._left,
         )
-        self._workers = workers
+        self._workers = len(spawned)
         self._token_hash = b""
         self._draining = False
 
@@ -241,44 +238,3 @@ async def _until(stopped: asyncio.Event, parts: list[asyncio.Task[None]]) -> boo
                 "a part of the service ended; stopping", part=part.get_name(), error=error
             )
     return False
-
-
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    deadline = time.monotonic() + _PORT_SECONDS
-    while True:
-        try:
-            listener.bind((settings.host, settings.port))
-            listener.listen(2048)
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE and time.monotonic() < deadline:
-                time.sleep(0.02)
-                continue
-            listener.close()
-            raise CannotListen(settings.host, settings.port, error) from error
-        listener.setblocking(False)
-        return listener
-
-
-class CannotListen(ServiceError):
-    """The address to listen on is taken or not ours."""
-
-    def __init__(self, host: str, port: int, error: OSError) -> None:
-        super().__init__(f"cannot listen on {host}:{port}: {error.strerror}")
-
-
-def run(
-    loaded: Loaded, *, loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-) -> int:
-    """Run a service until it is told to stop; return the exit status, 0 after a clean drain."""
-    settings = loaded.settings
-    configure_logging(settings.log_format, settings.log_level)
-    for warning in settings.warnings():
-        _log.warning(warning)
-    # A thread that ends a commit waits this long for the interpreter when the loop is busy.
-    sys.setswitchinterval(0.001)
-    raise_file_limit()
-    with _listen(settings) as listener, asyncio.Runner(loop_factory=loop) as runner:
-        return 0 if runner.run(Service(settings, listener).run()) else 1

@@ -12,6 +12,7 @@ from statuspush.config import Settings
 from statuspush.workers import pool as pool_module
 from statuspush.workers.pool import WorkerPool
 from statuspush.workers.setup import Setup
+from statuspush.workers.spawn import spawn
 
 SETUP = Setup(Settings(), workers=1, start_ns=0, token_hash=b"", trouble=None)
 
@@ -25,7 +26,12 @@ async def running(workers=1, setup=lambda: SETUP):
         listener.listen()
         listener.setblocking(False)
         pool = WorkerPool(
-            setup, listener, {}, workers=workers, joined=joined.put_nowait, left=left.put_nowait
+            setup,
+            [spawn(listener) for _ in range(workers)],
+            lambda: spawn(listener),
+            {},
+            joined=joined.put_nowait,
+            left=left.put_nowait,
         )
         await pool.start()
         watching = asyncio.create_task(pool.run())

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from statuspush import __version__
 from statuspush.cli import (
     account,
     bench,
@@ -56,8 +57,6 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from statuspush import __version__  # noqa: PLC0415 - reads the package's metadata
-
         typer.echo(f"statuspush {__version__}")
         raise typer.Exit
 

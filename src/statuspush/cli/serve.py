@@ -26,6 +26,6 @@ def serve(loaded: Loaded) -> None:
     SIGTERM and Ctrl-C drain: nothing more is accepted, sends under way are finished and recorded.
     kill -9 and power cuts lose nothing either. Open http://127.0.0.1:8080/docs for the API.
     """
-    from statuspush.service import run  # noqa: PLC0415 - the server is heavy
+    from statuspush.serve import run  # noqa: PLC0415 - the server is heavy
 
     raise typer.Exit(run(loaded))

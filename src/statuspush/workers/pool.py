@@ -1,11 +1,9 @@
-"""The pool: starts the worker processes, keeps them alive, and ends them."""
+"""The pool: sets the worker processes up, keeps them alive, and ends them."""
 
 import asyncio
 import contextlib
-import socket
 import subprocess
-import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,6 +12,7 @@ import structlog
 
 from statuspush.workers.link import Handler, Link, LinkLost
 from statuspush.workers.setup import Setup
+from statuspush.workers.spawn import Spawned
 
 _log = structlog.get_logger("workers")
 
@@ -44,7 +43,8 @@ class WorkerPool:
     """The worker processes.
 
     :param setup: what each is told first.
-    :param listener: the socket on which they take connections, shared by all.
+    :param spawned: processes that were started already; they are told what to do.
+    :param spawn: starts another one.
     :param handlers: what a worker may call; each is called with the worker first.
     :param joined: called when a worker is ready.
     :param left: called when a worker that was ready is gone.
@@ -53,17 +53,17 @@ class WorkerPool:
     def __init__(
         self,
         setup: Callable[[], Setup],
-        listener: socket.socket,
+        spawned: Sequence[Spawned],
+        spawn: Callable[[], Spawned],
         handlers: Mapping[str, Handler],
         *,
-        workers: int,
         joined: Callable[[Worker], None],
         left: Callable[[Worker], None],
     ) -> None:
         self._setup = setup
-        self._listener = listener
+        self._spawned = spawned
+        self._spawn = spawn
         self._handlers = handlers
-        self._wanted = workers
         self._joined = joined
         self._left = left
         self._workers: set[Worker] = set()
@@ -78,9 +78,9 @@ class WorkerPool:
         return [worker for worker in self._workers if worker.ready]
 
     async def start(self) -> None:
-        """Start the processes; returns at once, they become ready later."""
-        for _ in range(self._wanted):
-            await self._spawn()
+        """Tell the processes what to do; returns at once, they become ready later."""
+        for spawned in self._spawned:
+            await self._adopt(spawned)
 
     async def wait_ready(self) -> None:
         """Return when a worker serves."""
@@ -99,7 +99,7 @@ class WorkerPool:
                     return
                 _log.error("a worker died, starting another", pid=worker.process.pid)
                 await asyncio.sleep(_PAUSE_SECONDS)
-                await self._spawn()
+                await self._adopt(self._spawn())
         finally:
             beat.cancel()
 
@@ -116,9 +116,7 @@ class WorkerPool:
         for worker in self.ready:
             worker.tell(name, *args)
 
-    async def _spawn(self) -> None:
-        process, ours = self._process()
-        ours.setblocking(False)
+    async def _adopt(self, spawned: Spawned) -> None:
         # The handlers want the worker, which wants the link: it is given to them afterwards.
         holder: list[Worker] = []
         handlers = {
@@ -126,23 +124,12 @@ class WorkerPool:
         }
         loop = asyncio.get_running_loop()
         _, link = await loop.create_connection(
-            lambda: Link(handlers, lost=lambda: self._lost(holder[0])), sock=ours
+            lambda: Link(handlers, lost=lambda: self._lost(holder[0])), sock=spawned.link
         )
-        worker = Worker(process, link)
+        worker = Worker(spawned.process, link)
         holder.append(worker)
         self._workers.add(worker)
         self._in_background(self._set_up(worker))
-
-    def _process(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
-        """A new process, and our end of the link to it."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            fds = (theirs.fileno(), self._listener.fileno())
-            command = [sys.executable, "-m", "statuspush.workers.worker", *map(str, fds)]
-            process = subprocess.Popen(  # noqa: S603 (our own module)
-                command, pass_fds=fds, stdin=subprocess.DEVNULL
-            )
-        return process, ours
 
     async def _set_up(self, worker: Worker) -> None:
         try:
