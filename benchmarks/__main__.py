@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import alternatives, commands, end_to_end, latency, tables
+from benchmarks.report import command as report
 from statuspush.bench import machine
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
@@ -128,6 +129,7 @@ def _conclude(*, good: bool) -> None:
 
 
 commands.register(app)
+report.register(app)
 
 if __name__ == "__main__":
     app()
