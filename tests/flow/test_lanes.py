@@ -51,12 +51,23 @@ def test_a_send_is_slow_after_its_time_and_not_before(lanes):
     assert lanes.free() == (3, 1)
 
 
-def test_only_slow_sends_are_moved(lanes):
+def test_only_slow_sends_are_moved():
     """Those begun later stay."""
+    lanes = Lanes(good=4, suspect=2, slow_seconds=0.25)
     for number, began in enumerate((0, 100, 200)):
         lanes.enter(claim(number), began)
     lanes.move_slow(350)
-    assert lanes.free() == (2, 0)
+    assert lanes.free() == (3, 0)
+
+
+def test_patience_is_short_while_the_lane_is_full(lanes):
+    """At a fifth of the time: others wait for the room."""
+    for number in range(3):
+        lanes.enter(claim(number), 1000)
+    assert not lanes.move_slow(1049)
+    assert lanes.free() == (0, 2)
+    assert lanes.move_slow(1050)
+    assert lanes.free() == (3, 0)
 
 
 def test_moved_sends_may_exceed_the_suspect_lane(lanes):

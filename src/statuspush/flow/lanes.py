@@ -41,11 +41,16 @@ class Lanes:
             self._suspect.discard(claim.token)
 
     def move_slow(self, now: Milliseconds) -> bool:
-        """Move sends that have become slow out of the good lane; True if any was."""
+        """Move sends that have become slow out of the good lane; True if any was.
+
+        While the lane is full, patience is short: a thousand customers that stop answering at once
+        would hold it from everybody else for as long as it lasts.
+        """
+        patience = self._slow_ms if len(self._good) < self._good_limit else self._slow_ms / 5
         moved = False
         while self._good:
             token, began = next(iter(self._good.items()))
-            if now - began < self._slow_ms:
+            if now - began < patience:
                 break
             del self._good[token]
             self._suspect.add(token)
