@@ -241,6 +241,21 @@ async def test_an_outcome_kept_beyond_the_lease_is_not_sent_again(house, custome
     assert (await house.state("acme")).pushes.delivered == 1
 
 
+async def test_outcomes_that_wait_hold_back_no_other_upkeep(house, customers):
+    await house.account("acme")
+    await house.submit("acme")
+    house.store.errors["record_outcomes"] = FULL
+    await house.cut.run_once()
+    await house.sent()
+    with pytest.raises(StoreUnavailable):
+        await house.record.run_once()
+    house.clock.turn(7 * 3600)
+    assert await house.sweep.run_once()  # the end of the log is old, and is sorted
+    del house.store.errors["record_outcomes"]
+    await house.settle()
+    assert len(customers.posts) == 1
+
+
 # our own defects, and shortages of this machine
 
 
@@ -366,7 +381,7 @@ async def test_a_stop_during_a_claim_gives_the_claim_back(house, customers):
 
 
 async def test_a_claim_whose_lease_is_over_is_taken_back(house, customers):
-    """Its outcome is refused, and the push is sent again."""
+    """Its outcome is refused, and the push is sent again; the lost send stays in the history."""
     await house.account("acme")
     customers.answer("acme", customers.HANG, customers.ACK)
     await house.submit("acme")
@@ -383,4 +398,4 @@ async def test_a_claim_whose_lease_is_over_is_taken_back(house, customers):
     assert len(customers.posts) == 2
     (push,) = await house.pushes("acme")
     assert push.state is State.DELIVERED
-    assert await outcomes(house, push.id) == [Outcome.ACKNOWLEDGED]
+    assert await outcomes(house, push.id) == [Outcome.INTERRUPTED, Outcome.ACKNOWLEDGED]

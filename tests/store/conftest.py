@@ -70,6 +70,7 @@ def state_under_way(state):
             "expired",
             "failures",
             "slow",
+            "trusted_since",
             "last_outcome",
             "last_attempt_at",
             "last_delivered_at",
@@ -104,7 +105,7 @@ class SqliteLayout:
             log = ReportLog(connection)
             log.load_runs()
             states = {state.id: state for state in load_accounts(connection)}
-            log.load_tails(states)
+            log.load_tails(states, store._now)
         finally:
             connection.close()
         assert {i: state_under_way(s) for i, s in store._by_id.items()} == {

@@ -168,6 +168,18 @@ async def test_after_an_exhausted_push_the_next_one_is_the_probe(desk):
     assert (claim.attempt, claim.failures) == (1, 0)
 
 
+async def test_with_more_in_flight_an_acknowledgement_ends_the_wait_behind_a_retry(desk):
+    """The endpoint is well: only the push that failed waits for its time."""
+    await desk.account(max_in_flight=2, max_reports=1)
+    await desk.submit(2)
+    one, two = await desk.claim()
+    await desk.fail(one)
+    sids = await desk.submit(1)
+    assert await desk.claim() == []
+    await desk.deliver(two)
+    assert [desk.sids(claim) for claim in await desk.claim()] == [sids]
+
+
 async def test_the_same_reports_in_the_same_order_on_every_attempt(desk):
     await desk.account(max_reports=5)
     await desk.submit(7)
@@ -307,6 +319,30 @@ async def test_an_endpoint_that_fails_while_it_is_queued_uses_the_suspect_limit(
     assert await desk.claim(limit=5, suspect_limit=0) == []
     claims = await desk.claim(limit=0, suspect_limit=5)
     assert [claim.suspect for claim in claims] == [True] * 3
+
+
+async def test_an_endpoint_that_is_well_again_does_not_wait_in_the_suspect_queue(desk):
+    """Queued as slow, quick since then; the suspect lane is full."""
+    await desk.account(max_in_flight=2, max_reports=1)
+    sids = await desk.submit(3)
+    one, two = await desk.claim(limit=2)
+    await desk.deliver(one, slow=True)
+    await desk.deliver(two)
+    (claim,) = await desk.claim(suspect_limit=0)
+    assert desk.sids(claim) == sids[2:]
+    assert not claim.suspect
+
+
+async def test_an_endpoint_that_changes_its_standing_has_one_turn(desk):
+    await desk.account(max_in_flight=8, max_reports=1)
+    await desk.account("other", max_reports=1)
+    await desk.submit(12)
+    first = await desk.claim(limit=5)
+    for turn, claim in enumerate(first):
+        await desk.deliver(claim, slow=turn % 2 == 0)
+    await desk.submit(1, "other")
+    assert await desk.claim(limit=100, suspect_limit=0) != []
+    assert len(await desk.claim(limit=0, suspect_limit=100)) == 7
 
 
 async def test_accounts_that_cannot_send_any_more_take_no_turn(desk):

@@ -49,7 +49,8 @@ class Machine(RuleBasedStateMachine):
         self.mode = dict.fromkeys(ACCOUNTS, Mode.ON)
         self.in_flight = {"a": 1, "b": 3}
         self.failing = dict.fromkeys(ACCOUNTS, False)
-        self.trusted = dict.fromkeys(ACCOUNTS, False)
+        self.trusted = dict.fromkeys(ACCOUNTS)  # how many claims there were at a person's word
+        self.claims = 0
         self.open = {}
         self.failures = {}
         self.reports_of = {}
@@ -105,12 +106,13 @@ class Machine(RuleBasedStateMachine):
         assert sum(claim.suspect for claim in claims) <= suspect_limit
         for claim in claims:
             account = claim.account
-            under_way = [c for c, _ in self.open.values() if c.account == account]
+            under_way = [c for c, _, _ in self.open.values() if c.account == account]
             assert self.mode[account] is Mode.ON
-            doubted = self.failing[account] and not self.trusted[account]
+            doubted = self.failing[account] and self.trusted[account] is None
             assert len(under_way) < (1 if doubted else self.in_flight[account])
             assert claim.failures == self.failures.get(claim.id, 0) < VOICE_STATUS.max_sends
-            self.open[claim.id] = (claim, self.desk.now + LEASE_MS)
+            self.claims += 1
+            self.open[claim.id] = (claim, self.desk.now + LEASE_MS, self.claims)
             sids = self.desk.sids(claim)
             assert len(sids) == claim.reports
             assert self.reports_of.setdefault(claim.id, sids) == sids
@@ -125,12 +127,13 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data(), outcome=st.sampled_from(OUTCOMES), slow=st.booleans())
     def record(self, data, outcome, slow):
         push = data.draw(st.sampled_from(sorted(self.open)))
-        claim, _ = self.open.pop(push)
+        claim, _, number = self.open.pop(push)
         assert self.run(self.desk.record(claim, outcome, slow=slow)) == [True]
         assert self.run(self.desk.record(claim, Outcome.ACKNOWLEDGED)) == [False]
         account = claim.account
-        if outcome is not Outcome.INTERRUPTED:
-            self.trusted[account] = False
+        word = self.trusted[account]
+        if outcome is not Outcome.INTERRUPTED and word is not None and number > word:
+            self.trusted[account] = None
         if outcome is Outcome.ACKNOWLEDGED:
             self.acknowledged[account].update(self.desk.sids(claim))
             self.failing[account] = False
@@ -144,7 +147,7 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data())
     def release(self, data):
         push = data.draw(st.sampled_from(sorted(self.open)))
-        claim, _ = self.open.pop(push)
+        claim, _, _ = self.open.pop(push)
         self.run(self.desk.store.release_claims([claim], self.desk.now))
 
     # time, restarts, upkeep
@@ -166,7 +169,6 @@ class Machine(RuleBasedStateMachine):
     def reopen(self):
         self.run(self.desk.reopen())
         self.open.clear()
-        self.trusted = dict.fromkeys(ACCOUNTS, False)
 
     # what people do
 
@@ -207,7 +209,8 @@ class Machine(RuleBasedStateMachine):
         self.note_redriven(account, redriven)
 
     def note_redriven(self, account, redriven):
-        self.trusted[account] |= bool(redriven.pushes)
+        if redriven.pushes:
+            self.trusted[account] = self.claims
         for push in redriven.ids:
             sids = self.desk.sids(self.run(self.desk.store.get_push(push)))
             self.redriven[account].update(sids)

@@ -309,6 +309,34 @@ async def test_a_claim_whose_lease_is_over_is_given_back_by_a_sweep(desk):
     await desk.deliver(again)
 
 
+async def test_a_claim_whose_lease_is_over_may_have_been_sent(desk):
+    """So it is an attempt, and what goes out under its id stays as it was."""
+    await desk.account()
+    await desk.submit(6)
+    (lost,) = await desk.claim(lease_ms=1000)
+    desk.turn(minutes=1)
+    await desk.sweep()
+    await desk.set(max_bytes=700)
+    (again,) = await desk.claim()
+    assert (again.id, again.fragments) == (lost.id, lost.fragments)
+    assert (lost.attempt, again.attempt, again.failures) == (1, 2, 0)
+    await desk.deliver(again)
+    attempts = (await desk.store.get_push(again.id)).attempts
+    assert [(one.number, one.outcome, one.reports) for one in attempts] == [
+        (1, Outcome.INTERRUPTED, 6),
+        (2, Outcome.ACKNOWLEDGED, 6),
+    ]
+
+
+async def test_upkeep_leaves_claims_alone_that_it_is_told_to(desk):
+    await desk.account()
+    await desk.submit(1)
+    (claim,) = await desk.claim(lease_ms=1000)
+    desk.turn(minutes=1)
+    await desk.store.sweep(desk.now, keep_from=0, take_back=False)
+    await desk.deliver(claim)
+
+
 async def test_an_outcome_after_the_lease_but_before_the_sweep_is_taken(desk):
     await desk.account()
     await desk.submit()

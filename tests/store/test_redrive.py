@@ -1,10 +1,15 @@
 """Facts about redrives: what is sent again when a person asks, and what is not."""
 
+import asyncio
+from collections import Counter
+
 import pytest
 
+from statuspush.core.batch import make_batch
 from statuspush.core.contract import Mode
 from statuspush.core.lifecycle import State
 from statuspush.store.base import Conflict, UnknownPush
+from statuspush.store.sqlite import redrive as slices
 
 GIVEN_UP = frozenset({State.EXHAUSTED, State.CANCELLED})
 
@@ -289,3 +294,95 @@ async def test_a_redrive_in_slices_takes_every_push(desk, monkeypatch):
         "acme", since=None, until=None, states=frozenset({State.DELIVERED}), now=desk.now
     )
     assert (redriven.pushes, redriven.reports) == (10, 10)
+
+
+async def test_a_redrive_takes_only_what_was_there_when_it_was_asked_for(desk, monkeypatch):
+    """Also while the customer acknowledges at once and new reports come."""
+    monkeypatch.setattr(slices, "_SLICE", 3)
+    await desk.account(max_in_flight=32, max_reports=1)
+    old = await desk.submit(12)
+    await desk.deliver_all()
+    sent = Counter()
+    asked = asyncio.create_task(redrive(desk, {State.DELIVERED}))
+    for _ in range(100):
+        await desk.store.append_reports(make_batch(desk.reports(1)), desk.now)
+        for claim in await desk.claim():
+            sent.update(desk.sids(claim))
+            await desk.deliver(claim)
+        if asked.done():
+            break
+    assert (await asyncio.wait_for(asked, 5)).reports == 12
+    for push in await desk.deliver_all():
+        sent.update(push)
+    assert {sent[sid] for sid in old} == set(sent.values()) == {1}
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("size", [1, 4])
+async def test_a_long_push_is_redriven_in_slices(desk, monkeypatch, whole, size):
+    monkeypatch.setattr(slices, "_MOST_MADE", 3)
+    await desk.account(mode=Mode.OFF, max_reports=size)
+    for _ in range(4):
+        await desk.submit(7)
+    await desk.set(mode=Mode.ON)
+    (cover,) = await desk.pushes()
+    made = []
+    real = desk.store._pushes.add_waiting
+    monkeypatch.setattr(
+        desk.store._pushes,
+        "add_waiting",
+        lambda state, pushes: (made.append(len(pushes)), real(state, pushes)),
+    )
+    if whole:
+        redriven = await redrive(desk)
+    else:
+        redriven = await desk.store.redrive_push(cover.id, desk.now)
+    assert max(made) <= 3
+    assert (redriven.pushes, redriven.reports) == (28 // size, 28)
+    await desk.check()
+    sent = [sid for push in await desk.deliver_all() for sid in push]
+    assert sent == [f"sid-{n}" for n in range(1, 29)]
+    assert (await desk.get()).reports.delivered == 28
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_long_redrive_while_others_do_the_same_sends_nothing_twice(
+    desk, monkeypatch, at_once
+):
+    monkeypatch.setattr(slices, "_MOST_MADE", 2)
+    await desk.account(mode=Mode.OFF, max_reports=1, max_in_flight=5)
+    await desk.submit(20)
+    await desk.set(mode=Mode.ON)
+    (cover,) = await desk.pushes()
+    asked = [
+        asyncio.create_task(desk.store.redrive_push(cover.id, desk.now)),
+        asyncio.create_task(redrive(desk)),
+        asyncio.create_task(desk.store.redrive_push(cover.id, desk.now)),
+    ]
+    sent = []
+    while not all(one.done() for one in asked):
+        sent += await desk.deliver_all() if at_once else []
+        await asyncio.sleep(0.001)
+    for one in asked:
+        assert isinstance(one.exception(), Conflict | None)
+    sent += await desk.deliver_all()
+    assert sorted(sid for push in sent for sid in push) == sorted(f"sid-{n}" for n in range(1, 21))
+
+
+async def test_redriven_reports_wait_since_they_were_accepted(desk):
+    await desk.account(max_reports=2)
+    accepted_at = []
+    for _ in range(3):
+        accepted_at.append(desk.now)
+        await desk.submit(2)
+        desk.turn(minutes=1)
+    for _ in range(3):
+        await desk.exhaust()
+    desk.turn(days=3)
+    await redrive(desk)
+    for moment in accepted_at:
+        assert (await desk.get()).oldest_waiting_at == moment
+        await desk.reopen()
+        assert (await desk.get()).oldest_waiting_at == moment
+        await desk.deliver(await desk.claim_one())
+    assert (await desk.get()).oldest_waiting_at is None

@@ -4,8 +4,8 @@ import pytest
 
 from statuspush.core.contract import Mode
 from statuspush.core.lifecycle import State
-from statuspush.core.outcome import Outcome
 from statuspush.store.base import StateCounts, UnknownPush
+from statuspush.store.sqlite import retention
 
 LATER = 7  # hours; more than the age at which the engine sorts what it has
 
@@ -118,25 +118,93 @@ async def test_a_waiting_push_expires_with_its_reports(desk):
         await desk.store.get_push(claim.id)
 
 
-async def test_a_push_being_sent_expires_with_its_reports(desk):
+async def test_what_is_being_sent_stays_until_its_outcome(desk):
     await desk.account()
     await desk.submit(5)
     (claim,) = await desk.claim(lease_ms=100 * desk.DAY)
     await age(desk)
     done = await remove_old(desk)
-    assert done["expired"] == 5
-    assert await desk.record(claim, Outcome.ACKNOWLEDGED) == [False]
+    assert sum(done.values()) == 0
+    await desk.deliver(claim)
+    done = await remove_old(desk)
+    assert (done["reports"], done["expired"]) == (5, 0)
+    assert (await desk.get()).reports == StateCounts()
+
+
+async def test_what_failed_while_it_was_too_old_expires_then(desk):
+    await desk.account()
+    await desk.submit(5)
+    (claim,) = await desk.claim(lease_ms=100 * desk.DAY)
+    await age(desk)
+    await desk.fail(claim)
+    done = await remove_old(desk)
+    assert (done["reports"], done["expired"]) == (5, 5)
     assert (await desk.get()).reports == StateCounts(expired=5)
 
 
-async def test_after_a_push_being_sent_expired_its_account_goes_on(desk):
-    await desk.account()
+async def test_a_send_under_way_keeps_only_its_own_reports_from_expiring(desk):
+    await desk.account(max_reports=3)
     await desk.submit(5)
-    await desk.claim(lease_ms=100 * desk.DAY)
+    (claim,) = await desk.claim(lease_ms=100 * desk.DAY)
     await age(desk)
     sids = await desk.submit(5)
+    assert (await remove_old(desk))["expired"] == 2
+    await desk.deliver(claim)
+    assert (await remove_old(desk))["reports"] == 5
+    assert await desk.deliver_all() == [sids[:3], sids[3:]]
+    assert (await desk.get()).reports == StateCounts(delivered=5, expired=2)
+
+
+async def test_a_clock_that_was_ahead_once_does_not_stop_retention(desk):
+    await desk.account()
+    good = desk.now
+    desk.turn(days=365)
+    await desk.submit(1)
+    await desk.deliver_all()
+    desk.now = good
+    await desk.reopen()
+    for _ in range(20):
+        await desk.submit(10)
+        await desk.deliver_all()
+        await age(desk, days=0)
+        desk.turn(minutes=(24 - LATER) * 60)
+        await remove_old(desk)
+    await desk.reopen()
     await remove_old(desk)
-    assert desk.sids(await desk.claim_one()) == sids
+    stored = (await desk.store.figures()).reports_stored
+    assert 60 <= stored <= 80
+    assert sum(push.reports for push in await desk.pushes()) == stored
+
+
+async def test_a_clock_that_is_behind_at_one_start_makes_nothing_old(desk):
+    """As on a machine that begins in 1970 and learns the time later."""
+    await desk.account(mode=Mode.PAUSED)
+    await desk.submit(3)
+    await age(desk, days=1)
+    await desk.submit(3)
+    good = desk.now
+    desk.now = desk.DAY
+    await desk.reopen()
+    await desk.submit(3)
+    await age(desk, days=0)
+    await remove_old(desk)
+    desk.now = good
+    await desk.reopen()
+    await remove_old(desk)
+    assert (await desk.get()).reports == StateCounts(waiting=9)
+
+
+async def test_a_step_removes_so_many_bytes_at_most(desk, monkeypatch):
+    monkeypatch.setattr(retention, "_CHUNK_BYTES", 500)
+    await desk.account(mode=Mode.OFF)
+    for _ in range(20):
+        await desk.submit(1)
+    await age(desk)
+    removed = []
+    while (swept := await desk.sweep(keep_from=desk.now)).more:
+        removed.append(swept.reports_removed)
+    assert sum(removed) == 20
+    assert max(removed) <= 4
 
 
 async def test_what_comes_after_expired_reports_is_sent(desk):

@@ -38,10 +38,10 @@ class Sweep:
 
     async def run_once(self) -> bool:
         """One step; True if there is more to do now."""
-        if self._held():
-            return False
         now = self._clock.now()
-        swept = await self._store.sweep(now, keep_from=now - self._retention_ms)
+        swept = await self._store.sweep(
+            now, keep_from=now - self._retention_ms, take_back=not self._held()
+        )
         if swept.reports_expired:
             _log.warning(
                 "reports expired: retention removed them while they waited",

@@ -453,11 +453,18 @@ class Store(Protocol):
 
     # housekeeping
 
-    async def sweep(self, now: Milliseconds, *, keep_from: Milliseconds) -> Swept:
+    async def sweep(
+        self, now: Milliseconds, *, keep_from: Milliseconds, take_back: bool = True
+    ) -> Swept:
         """Do one bounded step: expired claims, index upkeep, retention.
 
+        A claim whose lease is over may have been sent: it is due at once, with an attempt
+        ``interrupted`` in its history that does not count. Without ``take_back`` claims are left
+        alone, because outcomes of them wait to be written.
         Retention removes what is older than ``keep_from``; reports among it that still wait are
-        expired: counted, and told in the answer.
+        expired: counted, and told in the answer. What is being sent stays until its outcome. Of
+        a push that waits only the old reports go; if it was sent before, it is cancelled, and its
+        younger reports are a new push that is due when it was and has its failures.
         """
         ...
 

@@ -171,6 +171,34 @@ async def test_an_outcome_that_was_not_stored_can_be_recorded_again(watch, watch
     assert await desk.push_state(claim.id) is State.DELIVERED
 
 
+async def test_a_size_is_learned_also_when_a_commit_failed_meanwhile(watch, watched):
+    desk = watched
+    await desk.account()
+    await desk.submit(8)
+    claim = await desk.claim_one()
+    watch.fail_commits()
+    with pytest.raises(StoreUnavailable):
+        await desk.append([desk.report(900)])
+    watch.fail = None
+    await desk.too_large(claim)
+    assert (await desk.get()).push.learned_max_bytes is not None
+
+
+async def test_a_redrive_is_sent_also_when_a_commit_failed_meanwhile(watch, watched):
+    desk = watched
+    await desk.account()
+    sids = await desk.submit(2)
+    await desk.exhaust()
+    await desk.submit(2)
+    await desk.fail(await desk.claim_one())
+    await desk.store.redrive_account("acme", since=None, until=None, states=ALL, now=desk.now)
+    watch.fail_commits()
+    with pytest.raises(StoreUnavailable):
+        await desk.append([desk.report(900)])
+    watch.fail = None
+    assert [desk.sids(claim) for claim in await desk.claim()] == [sids]
+
+
 @pytest.mark.parametrize("code", BREAKING)
 async def test_after_a_failed_fsync_every_write_is_refused_for_good(watch, layout, new_desk, code):
     desk = await new_desk(layout).open()

@@ -74,6 +74,17 @@ async def test_a_link_to_the_file_is_the_same_file(path, tmp_path):
     await store.close()
 
 
+async def test_a_file_given_as_a_link_is_opened(path, tmp_path):
+    await open_and_close(path)
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "elsewhere" / "link.db"
+    link.symlink_to(path)
+    store = SqliteStore(link)
+    await store.open(1_767_323_045_678)
+    assert (await store.figures()).bytes_on_disk > 0
+    await store.close()
+
+
 async def test_the_lock_goes_with_the_store(path):
     await open_and_close(path)
     await open_and_close(path)

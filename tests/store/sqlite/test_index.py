@@ -69,12 +69,13 @@ async def test_more_runs_than_the_filter_was_made_for_are_all_looked_at(small_ru
 def test_a_filter_never_misses_a_sid_of_a_run_it_has(runs, removed):
     added, loaded = SidFilter(), SidFilter()
     for run, keys in enumerate(runs):
-        added.add(run, uint64(keys))
+        added.assign(run, added.prepare(uint64(keys)))
     loaded.load((run, make_filter(uint64(keys))) for run, keys in enumerate(runs))
     for filters in (added, loaded):
         for run in removed:
             filters.remove(run)
-        filters.add(99, uint64(runs[0]))
+        filters.give_back(filters.prepare(uint64(runs[0])))
+        filters.assign(99, filters.prepare(uint64(runs[0])))
         kept = {run: keys for run, keys in enumerate(runs) if run not in removed}
         wanted = [key for keys in runs for key in keys]
         for some in (wanted, wanted[:5]):

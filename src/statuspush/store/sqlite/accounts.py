@@ -64,7 +64,7 @@ def write_progress(connection: sqlite3.Connection, states: Iterable[AccountState
     """Write the progress rows of accounts that changed in this transaction."""
     connection.executemany(
         "INSERT OR REPLACE INTO progress"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
                 state.id,
@@ -86,6 +86,7 @@ def write_progress(connection: sqlite3.Connection, states: Iterable[AccountState
                 state.last_http_status,
                 state.last_answer,
                 state.last_detail,
+                state.trusted_since,
             )
             for state in states
         ],
@@ -133,6 +134,7 @@ def load_accounts(connection: sqlite3.Connection) -> list[AccountState]:
             state.last_http_status,
             state.last_answer,
             state.last_detail,
+            state.trusted_since,
         ) = row[15:]
         state.slow = bool(slow)
         state.last_outcome = None if outcome is None else Outcome(outcome)

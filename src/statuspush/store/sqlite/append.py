@@ -1,10 +1,11 @@
 """Appending to the log: what an account has already is left out, the rest is numbered.
 
-Nearly all reports are cleared by their fingerprints, a whole batch in a few calls that run in C;
-only what is left is compared letter by letter.
+Nearly all reports are cleared by their marks (see marks.py), a whole batch in a few calls that
+run in C; only what is left is compared letter by letter.
 """
 
 import sqlite3
+import sys
 from array import array
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -19,6 +20,7 @@ from statuspush.core.batch import Batch
 from statuspush.store.sqlite.chunks import CHUNK_REPORTS, OpenChunk
 from statuspush.store.sqlite.hot import AccountState
 from statuspush.store.sqlite.log import ReportLog
+from statuspush.store.sqlite.marks import Fingerprints, mark_of, marks_of
 from statuspush.store.sqlite.runs import find_in_runs
 from statuspush.store.sqlite.tail import KINDS, SID, Tail
 
@@ -52,53 +54,70 @@ class Appends:
 
         :param states: the accounts of the batch, in its order.
         """
-        sids = _fingerprints(batch)
-        known = self._known(states, batch, sids)
+        found = _marks(states, batch)
+        in_runs = self._log.filter.look(found)
+        marks: list[int] = found.tolist()
+        known = self._known(states, batch, marks, in_runs)
         if known:
             states, batch = _without(states, batch, known)
-            sids = _fingerprints(batch)
-        if sids:
-            self._store(states, batch, sids, now)
-        return states, len(sids)
+            marks = _marks(states, batch).tolist()
+        if marks:
+            self._store(states, batch, marks, now)
+        return states, len(marks)
 
     # what is known
 
-    def _known(self, states: Sequence[AccountState], batch: Batch, sids: Sequence[int]) -> set[int]:
+    def _known(
+        self,
+        states: Sequence[AccountState],
+        batch: Batch,
+        marks: Sequence[int],
+        in_runs: Mapping[int, Sequence[int]],
+    ) -> set[int]:
         """Places of reports whose (account, sid) is stored, or stands earlier in the batch."""
-        in_runs = self._log.filter.look(sids)
-        different = set(sids)
+        different = set(marks)
         in_tails = [tail for tail in self._log.tails if not tail.has_none_of(different)]
-        repeated = len(different) < len(sids)
+        repeated = len(different) < len(marks)
         if not (in_runs or in_tails or repeated):
             return set()
         doubtful = set(in_runs).union(
-            *([place for place, sid in enumerate(sids) if sid in tail] for tail in in_tails)
+            *([place for place, mark in enumerate(marks) if mark in tail] for tail in in_tails)
         )
-        times = Counter(sids) if repeated else {}
-        alike = [place for place, sid in enumerate(sids) if times[sid] > 1] if repeated else []
+        times = Counter(marks) if repeated else {}
+        alike = [place for place, mark in enumerate(marks) if times[mark] > 1] if repeated else []
         names = _names(states, batch, sorted(doubtful.union(alike)))
         known = _seen_before([(place, names[place]) for place in alike])
         if doubtful:
-            stored = self._stored({place: sids[place] for place in doubtful}, in_tails, in_runs)
+            sids = array("Q", batch.keys[: len(batch.keys) // KINDS])
+            accounts = {names[place][0] for place in doubtful}
+            stored = self._stored(
+                {place: sids[place] for place in doubtful}, accounts, in_tails, in_runs
+            )
             known.update(place for place in doubtful if names[place] in stored)
         return known
 
     def _stored(
         self,
         doubtful: Mapping[int, int],
+        accounts: Collection[int],
         in_tails: Sequence[Tail],
         in_runs: Mapping[int, Sequence[int]],
     ) -> set[_Name]:
-        """All reports in the chunks that may hold the fingerprints of these places."""
+        """All reports in the chunks of these accounts that may hold the sids at these places."""
         chunks: set[int] = set()
         for tail in in_tails:
-            chunks |= tail.chunks_with(SID, list(doubtful.values()))
+            chunks |= tail.chunks_with(SID, list(doubtful.values()), accounts)
         by_run: dict[int, list[int]] = {}
         for place, runs in in_runs.items():
             for run in runs:
                 by_run.setdefault(run, []).append(doubtful[place])
-        for run, wanted in by_run.items():
-            chunks.update(chunk for _, chunk in find_in_runs(self._connection, SID, wanted, run))
+        sorted_chunks = {
+            chunk
+            for run, wanted in by_run.items()
+            for _, chunk in find_in_runs(self._connection, SID, wanted, run)
+        }
+        if sorted_chunks:
+            chunks |= self._log.of_accounts(sorted_chunks, accounts)
         return {
             (chunk.account, sid)
             for chunk in self._log.read(self._connection, chunks).values()
@@ -111,7 +130,7 @@ class Appends:
         self,
         states: Sequence[AccountState],
         batch: Batch,
-        sids: Collection[int],
+        marks: Collection[int],
         now: Milliseconds,
     ) -> None:
         tail = self._log.open_tail()
@@ -131,7 +150,7 @@ class Appends:
             for part, fragments in _parts(count, body):
                 chunks.append(self._begin(tail, state, part, fragments, now))
                 counts.append(part)
-        tail.add_reports(batch.keys, sids, chunks, counts, now)
+        tail.add_reports(batch.keys, marks, chunks, counts, now)
 
     def _begin(
         self, tail: Tail, state: AccountState, count: int, body: bytes, now: Milliseconds
@@ -144,9 +163,17 @@ class Appends:
         return chunk
 
 
-def _fingerprints(batch: Batch) -> list[int]:
-    """Those of the batch's sids."""
-    return array("Q", batch.keys[: len(batch.keys) // KINDS]).tolist()
+def _marks(states: Sequence[AccountState], batch: Batch) -> "array[int] | Fingerprints":
+    """The mark of each report of the batch."""
+    size = len(batch.keys) // KINDS
+    if size == 8:  # one report: numpy would take three times as long
+        return array("Q", [mark_of(int.from_bytes(batch.keys[:8], sys.byteorder), states[0].id)])
+    if not size:
+        return array("Q")
+    accounts = np.array([state.id for state in states], np.uint64)
+    if len(accounts) > 1:
+        accounts = np.repeat(accounts, batch.counts)
+    return marks_of(np.frombuffer(batch.keys, np.uint64, size // 8), accounts)
 
 
 def _parts(count: int, body: bytes) -> Sequence[tuple[int, bytes]]:

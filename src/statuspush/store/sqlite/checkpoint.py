@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from statuspush.store.sqlite.commit import BROKEN
+from statuspush.store.sqlite.commit import breaks
 from statuspush.store.sqlite.file import connect
 
 WAL_BYTES: Final = 32 << 20
@@ -74,6 +74,6 @@ def _checkpoint(connection: sqlite3.Connection, mode: str) -> None:
     try:
         connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
     except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorcode", None) in BROKEN:
+        if breaks(error):
             raise
         # Disk full, for one: the log keeps everything, and the next group tries again.

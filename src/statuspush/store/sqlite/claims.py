@@ -12,7 +12,7 @@ from statuspush.core.lifecycle import State
 from statuspush.core.outcome import Outcome
 from statuspush.core.wire import fit
 from statuspush.store import push_id
-from statuspush.store.base import Attempt, ClaimedPush, PushSettings
+from statuspush.store.base import Attempt, ClaimedPush, PushSettings, StoreBroken
 from statuspush.store.sqlite.chunks import Chunk
 from statuspush.store.sqlite.hot import AccountState, PushUnderWay, Turns
 from statuspush.store.sqlite.log import ReportLog
@@ -50,7 +50,6 @@ class Claims:
         self._log = log
         self._pushes = pushes
         self._turns = turns
-        self._last_token = 0
 
     def __len__(self) -> int:
         return len(self._pushes.claimed)
@@ -68,6 +67,7 @@ class Claims:
         again: list[PushUnderWay] = []
         for turn in turns:
             held = [chunks[c] for c in turn.chunks if c in chunks]
+            _check(turn, held)
             fragments, count = _fragments(turn, held)
             if turn.push is None:
                 accepted_at = held[0].accepted_at if held else now
@@ -91,7 +91,7 @@ class Claims:
 
     def _take_turns(self, now: Milliseconds, limit: int, suspect_limit: int) -> list[_Turn]:
         self._turns.advance(now)
-        self._last_token = max(self._last_token, push_id.first_id_at(now) - 1)
+        self._pushes.last_token = max(self._pushes.last_token, push_id.first_id_at(now) - 1)
         turns: list[_Turn] = []
         for state in self._turns.take(now, limit=limit, suspect_limit=suspect_limit):
             turn = self._turn(state, now)
@@ -117,8 +117,8 @@ class Claims:
         return _Turn(state, push, first, end, chunks, cap)
 
     def _new_token(self) -> int:
-        self._last_token += 1
-        return self._last_token
+        self._pushes.last_token += 1
+        return self._pushes.last_token
 
     def _cut(
         self, turn: _Turn, count: int, accepted_at: Milliseconds, now: Milliseconds
@@ -149,8 +149,6 @@ class Claims:
             id=self._pushes.new_id(now),
             first_seq=push.first_seq + first,
             count=push.count - first,
-            attempts=0,
-            failures=0,
             token=None,
             claimed_until=0,
         )
@@ -200,9 +198,8 @@ class Claims:
         found = [(self._pushes.claimed.get(claim.id), claim.token) for claim in claims]
         self.give_back([held for held, token in found if held and held[1].token == token], now)
 
-    def interrupted(self, now: Milliseconds) -> int:
-        """Take back all claims: their process died. The attempt is kept, but doesn't count."""
-        found = list(self._pushes.claimed.values())
+    def interrupted(self, found: Sequence[_Claim], now: Milliseconds) -> int:
+        """Take back claims whose sender was lost: an attempt that doesn't count."""
         for _, push in found:
             push.attempts += 1
         self._pushes.insert_attempts(
@@ -211,6 +208,10 @@ class Claims:
         )
         self.give_back(found, now)
         return len(found)
+
+    def all(self) -> list[_Claim]:
+        """All claims."""
+        return list(self._pushes.claimed.values())
 
     def expired(self, now: Milliseconds) -> list[_Claim]:
         """Claims whose lease is over."""
@@ -233,6 +234,19 @@ class Claims:
             self._turns.consider(state, now)
         self._connection.executemany(
             "UPDATE pushes SET due_at = ? WHERE id = ?", [(latest_due, p.id) for _, p in late]
+        )
+
+
+def _check(turn: _Turn, held: Sequence[Chunk]) -> None:
+    """Refuse to send less than what will count as sent."""
+    first, end = turn.first_seq, turn.end_seq
+    found = sum(
+        [min(end, chunk.first_seq + chunk.count) - max(first, chunk.first_seq) for chunk in held]
+    )
+    if found != end - first:
+        raise StoreBroken(
+            f"the store is damaged: of the reports {first} to {end - 1} of"
+            f" {turn.state.account} only {found} are there, the others are missing"
         )
 
 

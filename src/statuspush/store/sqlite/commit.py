@@ -10,7 +10,7 @@ import asyncio
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -30,6 +30,8 @@ _GROUP_SECONDS = 0.030
 """Work of a group after which it is committed, however many verbs wait."""
 _PROBE_SECONDS = 0.5
 """After a failed commit nothing is tried for so long; then one harmless write decides."""
+_RAISED = object()
+"""Stands for the result of a verb that raised what it must not."""
 BROKEN = frozenset(
     {
         sqlite3.SQLITE_IOERR_FSYNC,
@@ -39,12 +41,21 @@ BROKEN = frozenset(
     }
 )
 """After these nobody knows what the disk holds; going on would acknowledge lies."""
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+"""Likewise, with all their extended codes."""
+
+
+def breaks(error: sqlite3.Error) -> bool:
+    """Does the error leave in doubt what is on the disk?"""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and (code in BROKEN or code & 0xFF in _DAMAGED)
 
 
 @dataclass(slots=True)
 class _Verb:
     run: Callable[[], Any]
     future: asyncio.Future[Any]
+    after: Callable[[Any], None] | None
 
 
 class GroupCommit:
@@ -52,12 +63,13 @@ class GroupCommit:
 
     A verb that raises :class:`InputError` must have changed nothing; it fails alone. Any
     failure of the database fails the whole group: it is rolled back, and ``reload`` rebuilds
-    the memory from the disk.
+    the memory from the disk. So does a defect of a verb, which gets its own error. Whatever
+    else happens to the writer breaks the store: nobody is left waiting for an answer.
 
     :param before_commit: writes what the verbs left dirty in memory, in the same transaction.
     :param reload: rebuilds the hot state from disk after a roll-back.
     :param between: asked between groups; what it returns is run in the commit thread, before
-        the connection is used again. An error of the database from it breaks the store.
+        the connection is used again. Any error of it breaks the store.
     """
 
     def __init__(
@@ -75,6 +87,7 @@ class GroupCommit:
         self._reload = reload
         self._between = between
         self._verbs: deque[_Verb] = deque()
+        self._group_verbs: list[tuple[_Verb, Any]] = []
         self._arrived = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
         self._failed_at: float | None = None
@@ -82,15 +95,20 @@ class GroupCommit:
         self._broken: str | None = None
         self._closing = False
         self._task = asyncio.create_task(self._run(), name="group-commit")
+        self._task.add_done_callback(self._ended)
 
-    async def run(self, verb: Callable[[], T]) -> T:
-        """Run ``verb`` in the next group; return its result once it is on disk."""
+    async def run(self, verb: Callable[[], T], after: Callable[[T], None] | None = None) -> T:
+        """Run ``verb`` in the next group; return its result once it is on disk.
+
+        :param after: takes the result into memory once the group is committed, before any
+            caller of the group is answered and before anything else is written.
+        """
         if self._broken is not None:
             raise StoreBroken(self._broken)
         if self._closing:
             raise StoreUnavailable("the store is closing")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._verbs.append(_Verb(verb, future))
+        self._verbs.append(_Verb(verb, future, after))
         self._arrived.set()
         return await future
 
@@ -98,7 +116,7 @@ class GroupCommit:
         """Commit what waits, then stop."""
         self._closing = True
         self._arrived.set()
-        await self._task
+        await asyncio.wait([self._task])
         self._thread.shutdown()
 
     async def _run(self) -> None:
@@ -106,26 +124,42 @@ class GroupCommit:
             await self._arrived.wait()
             self._arrived.clear()
             while self._verbs:
-                await self._group()
-                between = self._between()
-                if between is not None and self._broken is None:
-                    await self._run_between(between)
+                try:
+                    await self._group()
+                    await self._run_between()
+                except Exception as error:
+                    _log.exception("the writer failed in a way it must not")
+                    self._break(error)
+                    self._fail_all()
             if self._closing:
                 return
 
-    async def _run_between(self, between: Callable[[], None]) -> None:
-        try:
+    def _ended(self, _: asyncio.Task[None]) -> None:
+        """The last resort: a writer that is gone leaves nobody waiting."""
+        if self._closing and not self._verbs and not self._group_verbs:
+            return
+        self._break("the writer has ended")
+        self._fail_all()
+
+    def _fail_all(self) -> None:
+        refusal = self._refusal()
+        for verb, _ in self._group_verbs:
+            _fail(verb, refusal)
+        self._group_verbs = []
+        while self._verbs:
+            _fail(self._verbs.popleft(), refusal)
+
+    async def _run_between(self) -> None:
+        between = self._between() if self._broken is None else None
+        if between is not None:
             await asyncio.get_running_loop().run_in_executor(self._thread, between)
-        except sqlite3.Error as error:
-            self._break(error)
 
     async def _group(self) -> None:
-        done: list[tuple[_Verb, Any]] = []
         if self._broken is not None or not self._probe():
-            refusal = StoreBroken(self._broken) if self._broken else StoreUnavailable(self._failure)
-            while self._verbs:
-                _fail(self._verbs.popleft(), refusal)
+            self._fail_all()
             return
+        done: list[tuple[_Verb, Any]] = []
+        self._group_verbs = done
         started = time.perf_counter()
         try:
             self._connection.execute("BEGIN IMMEDIATE")
@@ -137,20 +171,35 @@ class GroupCommit:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._commit)
         except sqlite3.Error as error:
             self._failed(error)
-            for verb, _ in done:
-                _fail(verb, self._refusal())
+            self._answer_failed(done)
+            return
+        except StoreBroken as error:
+            self._roll_back()
+            self._break(error)
+            self._fail_all()
             return
         except Exception as error:  # a defect of ours must not take the writer down with it
             _log.exception("a verb failed in a way it must not")
-            self._roll_back()
-            self._reload()
-            for verb, _ in done:
-                _fail(verb, error)
+            self._rebuild("a call failed in a way it must not; nothing of its group is stored")
+            self._answer_failed(done, error)
             return
+        for verb, result in done:
+            if verb.after is not None:
+                verb.after(result)
+        self._group_verbs = []
         self._telemetry.commit(time.perf_counter() - started, len(done))
         for verb, result in done:
             if not verb.future.done():
                 verb.future.set_result(result)
+
+    def _answer_failed(
+        self, done: Sequence[tuple[_Verb, Any]], error: Exception | None = None
+    ) -> None:
+        """Tell a group that nothing of it is stored; the verb with a defect gets its error."""
+        refusal = self._refusal()
+        for verb, result in done:
+            _fail(verb, error if error is not None and result is _RAISED else refusal)
+        self._group_verbs = []
 
     async def _execute(self, done: list[tuple[_Verb, Any]], started: float) -> None:
         turn = started
@@ -164,7 +213,7 @@ class GroupCommit:
                 _fail(verb, error)
                 continue
             except Exception:
-                done.append((verb, None))  # the caller fails it with its group
+                done.append((verb, _RAISED))  # the caller fails it with its group
                 raise
             done.append((verb, result))
             now = time.perf_counter()
@@ -195,7 +244,7 @@ class GroupCommit:
             self._roll_back()
             self._failed_at = time.monotonic()
             self._failure = str(error)
-            if getattr(error, "sqlite_errorcode", None) in BROKEN:
+            if breaks(error):
                 self._break(error)
             return False
         self._failed_at = None
@@ -203,20 +252,24 @@ class GroupCommit:
         return True
 
     def _failed(self, error: sqlite3.Error) -> None:
-        self._failed_at = time.monotonic()
-        self._failure = str(error)
-        self._roll_back()
-        if getattr(error, "sqlite_errorcode", None) in BROKEN:
+        if breaks(error):
+            self._roll_back()
             self._break(error)
             return
         _log.error("commit failed, nothing of it is stored", error=str(error))
-        try:
-            self._reload()
-        except sqlite3.Error as second:
-            self._break(second)
+        self._rebuild(str(error))
 
-    def _break(self, error: sqlite3.Error) -> None:
-        self._broken = f"the database can't be trusted until a restart: {error}"
+    def _rebuild(self, failure: str) -> None:
+        """Go back to what is on disk, and pause; from the end of it, however long it takes."""
+        self._failure = failure
+        self._roll_back()
+        if self._broken is None:
+            self._reload()
+        self._failed_at = time.monotonic()
+
+    def _break(self, error: Exception | str) -> None:
+        if self._broken is None:
+            self._broken = f"the database can't be trusted until a restart: {error}"
         _log.critical("store is broken; refusing every write until a restart", error=str(error))
 
     def _refusal(self) -> StoreBroken | StoreUnavailable:

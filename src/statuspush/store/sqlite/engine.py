@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -51,8 +52,9 @@ from statuspush.store.sqlite.lookups import Lookups
 from statuspush.store.sqlite.outcomes import Outcomes
 from statuspush.store.sqlite.overview import Overview
 from statuspush.store.sqlite.pushes import Pushes
-from statuspush.store.sqlite.redrive import Redrive
+from statuspush.store.sqlite.redrive import Place, Redrive
 from statuspush.store.sqlite.retention import Retention
+from statuspush.store.sqlite.runs import remake_filters
 from statuspush.store.sqlite.sealing import Sealing
 from statuspush.telemetry import Telemetry
 
@@ -64,7 +66,8 @@ class SqliteStore:
     """See :class:`statuspush.store.base.Store`; what each verb promises is written there."""
 
     def __init__(self, database: str | Path, telemetry: Telemetry | None = None) -> None:
-        self._path = Path(database)
+        # SQLite puts the files beside it where the link leads, not where the link is.
+        self._path = Path(database).resolve()
         self._telemetry = telemetry or Telemetry()
         self._lock = FileLock(self._path)
         self._by_name: dict[str, AccountState] = {}
@@ -94,12 +97,19 @@ class SqliteStore:
         self._claims = Claims(self._connection, self._log, self._pushes, self._turns)
         self._outcomes = Outcomes(self._connection, self._pushes, self._turns)
         self._redrive = Redrive(self._connection, self._log, self._pushes, self._turns)
-        self._retention = Retention(self._connection, self._pushes, self._dirty)
+        self._retention = Retention(self._connection, self._log, self._pushes, self._turns)
         self._sealing = Sealing(self._connection, self._log, self._pushes.index, self._dirty)
-        self._log.load_runs()
-        self._load()
         self._connection.execute("BEGIN IMMEDIATE")
-        interrupted = self._claims.interrupted(now)
+        remake_filters(self._connection)
+        self._connection.execute("COMMIT")
+        self._load()
+        self._retention.look_at_the_clock(now)
+        self._connection.execute("BEGIN IMMEDIATE")
+        for state in self._by_id.values():
+            if state.trusted_since:  # every claim is a later one, also by a clock set back
+                state.trusted_since = 0
+                self._dirty.add(state)
+        interrupted = self._claims.interrupted(self._claims.all(), now)
         if latest_due is not None:
             self._claims.hasten(self._by_id.values(), latest_due, now)
         self._write_rest()
@@ -126,7 +136,8 @@ class SqliteStore:
         self._by_name = {state.account: state for state in states}
         self._dirty.clear()
         self._sealing.clear()
-        self._log.load_tails(self._by_id)
+        self._log.load_runs()
+        self._log.load_tails(self._by_id, self._now)
         self._turns.clear()
         self._pushes.load(states)
         for state in states:
@@ -220,7 +231,7 @@ class SqliteStore:
             before, state.settings = state.settings, settings
             write_settings(self._connection, state)
             if settings.url != before.url:
-                state.trusted = True
+                self._pushes.trust(state)
             if settings.mode is Mode.OFF:
                 self._pushes.cancel_all(state, now)
             elif before.mode is Mode.OFF:
@@ -289,10 +300,9 @@ class SqliteStore:
     # a person asks
 
     async def redrive_push(self, push: str, now: Milliseconds) -> Redriven:
-        def verb() -> Redriven:
-            return self._redrive.push(self._by_id, push, now)
-
-        return await self._commit.run(verb)
+        return await self._in_slices(
+            lambda place: self._redrive.push(self._by_id, push, place, now)
+        )
 
     async def redrive_account(
         self,
@@ -303,28 +313,26 @@ class SqliteStore:
         states: frozenset[State],
         now: Milliseconds,
     ) -> Redriven:
-        redriven, after = Redriven(0, 0), 0
-
-        def verb() -> tuple[Redriven, int]:
-            return self._redrive.account(
+        return await self._in_slices(
+            lambda place: self._redrive.account(
                 self._state(account),
                 since=since,
                 until=until,
                 wanted=states,
-                after=after,
+                place=place,
                 now=now,
             )
+        )
 
-        while True:
-            # A slice a commit, so that a redrive of a million pushes holds nobody up.
-            made, after = await self._commit.run(verb)
+    async def _in_slices(
+        self, work: Callable[[Place | None], tuple[Redriven, Place | None]]
+    ) -> Redriven:
+        """A slice a commit, so that a redrive of a million pushes holds nobody up."""
+        redriven, place = await self._commit.run(partial(work, None))
+        while place is not None:
+            made, place = await self._commit.run(partial(work, place))
             redriven = redriven.plus(made)
-            if not after:
-                return redriven
-
-    def _consider_all(self, now: Milliseconds) -> None:
-        for state in self._by_id.values():
-            self._turns.consider(state, now)
+        return redriven
 
     # looking things up
 
@@ -388,23 +396,18 @@ class SqliteStore:
 
     # housekeeping
 
-    async def sweep(self, now: Milliseconds, *, keep_from: Milliseconds) -> Swept:
+    async def sweep(
+        self, now: Milliseconds, *, keep_from: Milliseconds, take_back: bool = True
+    ) -> Swept:
         self._now = now
-        if self._claims.expired(now):
-            await self._commit.run(lambda: self._claims.give_back(self._claims.expired(now), now))
+        if take_back and self._claims.expired(now):
+            await self._commit.run(lambda: self._claims.interrupted(self._claims.expired(now), now))
         if await self._sealing.step(self._commit, self._by_id, now):
             return Swept(more=True)
-
-        def verb() -> tuple[Swept, int | None]:
-            swept, run = self._retention.step(self._by_id, keep_from)
-            if swept.reports_expired:
-                self._consider_all(now)  # a claim that expired leaves room for the next
-            return swept, run
-
-        swept, run = await self._commit.run(verb)
-        if run is not None:
-            self._log.drop_run(run)
-        return swept
+        return await self._commit.run(
+            lambda: self._retention.step(self._by_id, keep_from=keep_from, now=now),
+            lambda _: self._retention.adopt(),
+        )
 
     async def figures(self) -> StoreFigures:
         states = self._by_id.values()

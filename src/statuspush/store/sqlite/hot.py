@@ -5,7 +5,7 @@ those stay on disk, between ``cursor`` and ``next_seq``.
 """
 
 import heapq
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -83,8 +83,9 @@ class AccountState:
     expired: int = 0
     failures: int = 0
     """Failed attempts since the last acknowledgement, over all pushes."""
-    trusted: bool = False
-    """A person redrove or changed the URL: until the next outcome it counts as not failing."""
+    trusted_since: int | None = None
+    """A person redrove or changed the URL when this was the last token: it counts as not failing
+    until the outcome of a later claim."""
     slow: bool = False
     last_outcome: Outcome | None = None
     last_http_status: int | None = None
@@ -99,12 +100,14 @@ class AccountState:
     """Heap of pushes that wait for a retry."""
     in_flight: int = 0
     queued: bool = False
+    """It stands in a queue, in that of the suspect ones if ``queued_suspect``."""
+    queued_suspect: bool = False
     noted_due: Milliseconds | None = None
 
     @property
     def failing(self) -> bool:
         """The last attempt failed, and nobody has said since that it is well again."""
-        return self.failures > 0 and not self.trusted
+        return self.failures > 0 and self.trusted_since is None
 
     @property
     def suspect(self) -> bool:
@@ -149,7 +152,7 @@ class AccountState:
 
     def may_send(self) -> bool:
         """Is a claim free: one while the endpoint fails, else ``max_in_flight``."""
-        allowed = 1 if self.failures and not self.trusted else self.settings.max_in_flight
+        allowed = 1 if self.failing else self.settings.max_in_flight
         settings = self.settings
         return self.in_flight < allowed and settings.mode is Mode.ON and settings.url is not None
 
@@ -180,13 +183,18 @@ class Turns:
     """Whose turn it is: accounts that can send now, in two queues, and those that must wait."""
 
     def __init__(self) -> None:
-        self._good: deque[AccountState] = deque()
-        self._suspect: deque[AccountState] = deque()
+        self._good: OrderedDict[AccountState, None] = OrderedDict()
+        self._suspect: OrderedDict[AccountState, None] = OrderedDict()
         self._due: list[tuple[Milliseconds, int, AccountState]] = []
 
     def consider(self, state: AccountState, now: Milliseconds) -> None:
         """Queue the account if it can send now; note the time if it can later."""
-        if state.queued or not state.may_send():
+        if state.queued:
+            if state.queued_suspect != state.suspect:  # it would wait for the wrong lane
+                (self._suspect if state.queued_suspect else self._good).pop(state, None)
+                self._queue(state)
+            return
+        if not state.may_send():
             return
         if state.has_work(now):
             self._queue(state)
@@ -197,8 +205,8 @@ class Turns:
             heapq.heappush(self._due, (push.due_at, state.id, state))
 
     def _queue(self, state: AccountState) -> None:
-        state.queued = True
-        (self._suspect if state.suspect else self._good).append(state)
+        state.queued, state.queued_suspect = True, state.suspect
+        (self._suspect if state.suspect else self._good)[state] = None
 
     def advance(self, now: Milliseconds) -> None:
         """Queue the accounts whose time has come."""
@@ -239,7 +247,7 @@ class Turns:
         left = {False: limit, True: suspect_limit}
         for queue, suspect in ((self._good, False), (self._suspect, True)):
             while queue and left[suspect]:
-                state = queue.popleft()
+                state, _ = queue.popitem(last=False)
                 state.queued = False
                 if not state.can_send(now):
                     self.consider(state, now)

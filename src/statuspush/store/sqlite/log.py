@@ -7,16 +7,18 @@ end of the log (tail.py) and sorted in bulk behind it (runs.py).
 
 import sqlite3
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
+import numpy as np
 
 from statuspush.clock import Milliseconds
 from statuspush.core.batch import NO_UID, fingerprint
 from statuspush.store.sqlite.chunks import Chunk, ChunksInMemory
 from statuspush.store.sqlite.hot import AccountState
-from statuspush.store.sqlite.runs import Run, chunks_of_range
+from statuspush.store.sqlite.marks import marks_of
+from statuspush.store.sqlite.runs import Run, chunks_of_range, chunks_of_seqs
 from statuspush.store.sqlite.sid_filter import SidFilter
 from statuspush.store.sqlite.tail import Tail
 
@@ -51,16 +53,22 @@ class ReportLog:
         self.memory = ChunksInMemory()
 
     def load_runs(self) -> None:
-        """Read the filters of all runs; once, at open."""
-        self._run_reports = dict(self._connection.execute("SELECT id, reports FROM runs"))
+        """Read the filters of all runs, unless they are known: they are after a roll-back."""
+        stored = dict(self._connection.execute("SELECT id, reports FROM runs"))
+        if stored == self._run_reports:
+            return
+        self.filter = SidFilter()
         self.filter.load(self._connection.execute("SELECT id, filter FROM runs ORDER BY id"))
+        self._run_reports = stored
 
-    def adopt_run(self, run: int, content: Run) -> None:
-        """A tail was written as a run: look there for it from now on."""
-        self.filter.add(run, content.sids)
+    def adopt_run(self, run: int, content: Run, column: int) -> None:
+        """The oldest tail is stored as a run: look there for it from now on.
+
+        :param column: of the filter, where the run's bits are already.
+        """
+        self.filter.assign(run, column)
         self._run_reports[run] = content.reports
-        if self.tails[0].first_chunk == content.first_chunk:  # not rebuilt meanwhile
-            self.tails.pop(0)
+        self.tails.pop(0)
 
     def drop_run(self, run: int) -> None:
         """Retention removed a run."""
@@ -72,7 +80,7 @@ class ReportLog:
         """Reports stored."""
         return sum(self._run_reports.values()) + sum(tail.reports for tail in self.tails)
 
-    def load_tails(self, states: Mapping[int, AccountState]) -> None:
+    def load_tails(self, states: Mapping[int, AccountState], now: Milliseconds) -> None:
         """Rebuild the tails from the rows behind the last run, and correct ``next_seq`` by them."""
         self.memory.clear()
         first = self._connection.execute(
@@ -85,27 +93,35 @@ class ReportLog:
             (first,),
         )
         while some := rows.fetchmany(_LOADED_TOGETHER):
-            self._load([Chunk(*row) for row in some], states)
+            self._load([Chunk(*row) for row in some], states, now)
 
-    def _load(self, chunks: Sequence[Chunk], states: Mapping[int, AccountState]) -> None:
+    def _load(
+        self, chunks: Sequence[Chunk], states: Mapping[int, AccountState], now: Milliseconds
+    ) -> None:
         """Take in the next rows of the log."""
         tail = self.open_tail()
         for chunk in chunks:
-            tail.next_chunk = chunk.id
+            tail.skip_to(chunk.id)
             tail.begin_chunk(chunk.account, chunk.first_seq, chunk.count)
             state = states.get(chunk.account)
             if state is not None:
                 state.next_seq = max(state.next_seq, chunk.first_seq + chunk.count)
         keys = keys_of(b"\n".join([chunk.body for chunk in chunks]))
         sids = [fingerprint(k.sid) for k in keys]
+        accounts = np.repeat(
+            np.array([chunk.account for chunk in chunks], np.uint64),
+            [chunk.count for chunk in chunks],
+        )
+        marks = marks_of(np.array(sids, np.uint64), accounts).tolist()
         found = array("Q", sids)
         found.extend([fingerprint(k.mobile) for k in keys])
         found.extend([NO_UID if k.uid is None else fingerprint(k.uid) for k in keys])
         ids, counts = [chunk.id for chunk in chunks], [chunk.count for chunk in chunks]
-        times = [chunk.accepted_at for chunk in chunks]
         if tail.oldest_at is None:
-            tail.oldest_at = times[0]
-        tail.add_reports(found.tobytes(), sids, ids, counts, max(times))
+            # A clock that was ahead for a while must not keep the tail from being sorted.
+            tail.oldest_at = min(chunks[0].accepted_at, now)
+        times = [chunk.accepted_at for chunk in chunks]
+        tail.add_reports(found.tobytes(), marks, ids, counts, max(times))
 
     def open_tail(self) -> Tail:
         """The tail that takes in what comes next."""
@@ -173,6 +189,31 @@ class ReportLog:
                 (str(list(ids)),),
             )
         )
+
+    def of_accounts(self, ids: Iterable[int], accounts: Collection[int]) -> set[int]:
+        """Those of these chunks in runs that are of one of the accounts; reads no bodies."""
+        rows = self._connection.execute(
+            "SELECT c.id, c.account"
+            " FROM json_each(?) AS wanted CROSS JOIN chunks AS c ON c.id = wanted.value",
+            (str(list(ids)),),
+        )
+        return {chunk for chunk, account in rows if account in accounts}
+
+    def accepted(self, account: int, seqs: Sequence[int]) -> dict[int, Milliseconds]:
+        """When reports of an account were accepted, as far as they are committed; for the writer.
+
+        :param seqs: in order.
+        """
+        held = [tail.by_account[account] for tail in self.tails if account in tail.by_account]
+        sorted_end = held[0].seqs[0] if held else seqs[-1] + 1
+        before = [seq for seq in seqs if seq < sorted_end]
+        chunk_of = chunks_of_seqs(self._connection, account, before) if before else {}
+        for chunks in held:
+            for seq in seqs:
+                if chunks.seqs[0] <= seq < chunks.end_seq:
+                    (chunk_of[seq],) = chunks.covering(seq, seq + 1)
+        times = self.accepted_at(self._connection, set(chunk_of.values()))
+        return {seq: times[chunk] for seq, chunk in chunk_of.items() if chunk in times}
 
     def first_kept(self, connection: sqlite3.Connection, account: int) -> int | None:
         """The lowest seq of an account that is stored; None if there is none."""

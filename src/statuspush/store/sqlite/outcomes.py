@@ -109,7 +109,8 @@ def _judge_endpoint(state: AccountState, recording: Recording) -> None:
     attempt = recording.attempt
     if attempt.outcome is Outcome.INTERRUPTED:
         return
-    state.trusted = False
+    if state.trusted_since is not None and recording.token > state.trusted_since:
+        state.trusted_since = None  # else it says nothing of what the person meant
     state.last_outcome = attempt.outcome
     state.last_attempt_at = attempt.started_at
     failed = attempt.outcome is not Outcome.ACKNOWLEDGED

@@ -33,6 +33,8 @@ class Pushes:
         self.claimed: dict[str, tuple[AccountState, PushUnderWay]] = {}
         """Pushes being sent, by the id as it is shown."""
         self.index = PushIndex()
+        self.last_token = 0
+        """Of a claim; each is higher than all before."""
         self._last_id = 0
         self._now: Milliseconds = 0
 
@@ -43,12 +45,25 @@ class Pushes:
         ).fetchone()[0]
         self._now = 0
         self.index.load(self._connection)
-        self.claimed = {}
+        before, self.claimed = self.claimed, {}
         for state in states:
             for push in state.under_way.values():
                 if push.token is not None:
                     push.shown = push_id.show(push.id)
                     self.claimed[push.shown] = (state, push)
+                    known = before.get(push.shown)
+                    if known is not None and known[1].token == push.token:
+                        push.url = known[1].url
+
+    @property
+    def last_id(self) -> int:
+        """The highest id given so far."""
+        return self._last_id
+
+    def trust(self, state: AccountState) -> None:
+        """A person says that the endpoint is well: that holds until a later claim's outcome."""
+        state.trusted_since = self.last_token
+        self.dirty.add(state)
 
     def new_id(self, now: Milliseconds) -> int:
         """The id of a push created now."""
@@ -171,14 +186,21 @@ class Pushes:
         state.under_way.clear()
         state.drop_waiting()
 
-    def expire(self, state: AccountState, push: PushUnderWay) -> int:
-        """Drop a push whose reports retention removes; return how many reports it had."""
-        if push.token is not None:
-            self.free(state, push)  # its outcome will be refused: there is nothing to retry
-        del state.under_way[push.id]
-        self._connection.execute("DELETE FROM attempts WHERE push = ?", (push.id,))
-        self._connection.execute("DELETE FROM pushes WHERE id = ?", (push.id,))
-        return push.count
+    def expire(self, state: AccountState, pushes: Sequence[PushUnderWay]) -> None:
+        """Drop pushes that wait, because retention removes all their reports."""
+        for push in pushes:
+            del state.under_way[push.id]
+        ids = [(push.id,) for push in pushes]
+        self._connection.executemany("DELETE FROM attempts WHERE push = ?", ids)
+        self._connection.executemany("DELETE FROM pushes WHERE id = ?", ids)
+
+    def shorten(self, pushes: Sequence[PushUnderWay]) -> None:
+        """Write where pushes begin from which retention took the first reports."""
+        # The index keeps where they began before, which is near enough to find them.
+        self._connection.executemany(
+            "UPDATE pushes SET first_seq = ?, count = ?, accepted_at = ? WHERE id = ?",
+            [(push.first_seq, push.count, push.accepted_at, push.id) for push in pushes],
+        )
 
     # switching off
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from statuspush.clock import Milliseconds
 from statuspush.core.contract import Mode
@@ -14,12 +15,24 @@ from statuspush.store.sqlite.pushes import Pushes
 from statuspush.store.sqlite.ranges import Covered, newest, united
 
 _SHOWN_IDS = 100
-_SLICE = 2000
-"""Pushes looked at in one commit of an account's redrive."""
+_SLICE = 1000
+"""Pushes looked at in one commit."""
+_MOST_MADE = 250
+"""Pushes made in one commit."""
+
+
+class Place(NamedTuple):
+    """How far a redrive has come, and where it ends."""
+
+    push: int
+    seq: int
+    """Of the reports of ``push``, those before are done."""
+    end: int
+    """Only pushes below this id: not its own, nor what came after it was asked for."""
 
 
 class Redrive:
-    """Makes the new pushes of a redrive."""
+    """Makes the new pushes of a redrive, a slice a commit."""
 
     def __init__(
         self, connection: sqlite3.Connection, log: ReportLog, pushes: Pushes, turns: Turns
@@ -29,8 +42,14 @@ class Redrive:
         self._pushes = pushes
         self._turns = turns
 
-    def push(self, states: dict[int, AccountState], shown: str, now: Milliseconds) -> Redriven:
-        """See :meth:`statuspush.store.base.Store.redrive_push`."""
+    def push(
+        self,
+        states: dict[int, AccountState],
+        shown: str,
+        place: Place | None,
+        now: Milliseconds,
+    ) -> tuple[Redriven, Place | None]:
+        """One slice of :meth:`statuspush.store.base.Store.redrive_push`, as in :meth:`account`."""
         number = push_id.read(shown)
         row = self._connection.execute(
             "SELECT account, first_seq, count FROM pushes WHERE id = ?", (number,)
@@ -40,14 +59,10 @@ class Redrive:
             raise UnknownPush(shown)
         self._check_interface(state)
         wanted = (row[1], row[1] + row[2])
-        for active in state.under_way.values():
-            if active.first_seq < wanted[1] and wanted[0] < active.end_seq:
-                other = push_id.show(active.id)
-                raise Conflict(
-                    f"reports of {shown} are under way already, in push {other}",
-                    f"{shown} 中的报告已在推送 {other} 中进行",
-                )
-        return self._make(state, self._covered(state, wanted[0], wanted[1]), now)
+        if place is None:
+            self._check_at_rest(state, shown, *wanted)
+            place = Place(number or 0, 0, self._pushes.last_id + 1)
+        return self._slice(state, [(place.push, *wanted, 1)], place, now, whichever=True)
 
     def account(
         self,
@@ -56,28 +71,67 @@ class Redrive:
         since: Milliseconds | None,
         until: Milliseconds | None,
         wanted: frozenset[State],
-        after: int,
+        place: Place | None,
         now: Milliseconds,
-    ) -> tuple[Redriven, int]:
+    ) -> tuple[Redriven, Place | None]:
         """One slice of :meth:`statuspush.store.base.Store.redrive_account`.
 
-        ``after`` is 0, then what the last call gave as second value, until that is 0 again.
+        ``place`` is None, then what the last call gave as second value, until that is None.
         """
         self._check_interface(state)
-        first_id = max(after + 1, push_id.first_id_at(since) if since is not None else 0)
-        end_id = push_id.first_id_at(until) if until is not None else (1 << 63) - 1
-        found = self._pushes_in(state, wanted, first_id, end_id)
+        if place is None:
+            first = push_id.first_id_at(since) if since is not None else 0
+            end = push_id.first_id_at(until) if until is not None else (1 << 63) - 1
+            place = Place(first, 0, min(end, self._pushes.last_id + 1))
+        found = self._pushes_in(state, wanted, place.push, place.end)
+        made, further = self._slice(state, found, place, now)
+        if further is None and len(found) == _SLICE:
+            further = Place(found[-1][0] + 1, 0, place.end)
+        return made, further
+
+    def _slice(
+        self,
+        state: AccountState,
+        found: Sequence[tuple[int, int, int, int]],
+        place: Place,
+        now: Milliseconds,
+        *,
+        whichever: bool = False,
+    ) -> tuple[Redriven, Place | None]:
+        """Redrive (push, first, end, superseded) as far as one commit should; the rest's place.
+
+        Of a superseded one, only what is in no newer push, or ``whichever`` push it is in.
+        """
+        size = state.settings.max_reports
+        left = _MOST_MADE * size
         chosen: list[Covered] = []
-        partly: list[tuple[int, int, int]] = []
-        for push, first, end, superseded in found:
+        further: Place | None = None
+        joined = -1
+        for push, begin, end, superseded in found:
+            first = max(begin, place.seq) if push == place.push else begin
+            stop = min(end, first + left)
             if superseded:
-                partly.append((push, first, end))
-            else:
-                chosen.append(Covered(first, end, push))
-        for push, first, end in partly:
-            chosen.extend(c for c in self._covered(state, first, end) if c.push == push)
-        made = self._make(state, sorted(chosen, key=lambda covered: covered.first), now)
-        return made, found[-1][0] if len(found) == _SLICE else 0
+                parts = self._covered(state, first, stop)
+                chosen += [part for part in parts if whichever or part.push == push]
+            elif first < stop:
+                chosen.append(Covered(first, stop, push))
+            # What does not join the one before begins a push of its own.
+            left -= stop - first if first == joined else -(-(stop - first) // size) * size
+            joined = stop
+            if stop < end or left <= 0:
+                further = Place(push, stop, place.end)
+                break
+        return self._make(state, sorted(chosen, key=lambda part: part.first), now), further
+
+    @staticmethod
+    def _check_at_rest(state: AccountState, shown: str, first: int, end: int) -> None:
+        for active in state.under_way.values():
+            if active.first_seq < end and first < active.end_seq:
+                other = push_id.show(active.id)
+                raise Conflict(
+                    f"reports of {shown} are under way already, in push {other}",
+                    f"{shown} 中的报告已在推送 {other} 中进行",
+                )
 
     def _pushes_in(
         self, state: AccountState, wanted: frozenset[State], first_id: int, end_id: int
@@ -108,21 +162,31 @@ class Redrive:
         return found
 
     def _covered(self, state: AccountState, first: int, end: int) -> list[Covered]:
-        """Which push is the newest for each part of [first, end)."""
+        """Which push is the newest for each part of [first, end), if it is at rest.
+
+        Not one all of whose reports were in newer pushes: retention removed these with them.
+        """
+        if first >= end:
+            return []
         (near,) = self._pushes.index.holding(self._connection, state.id, [(first, end)])
         pushes = self._connection.execute(
-            "SELECT p.id, p.first_seq, p.first_seq + p.count FROM json_each(?4) AS near"
-            " CROSS JOIN pushes AS p ON p.id = near.value"
+            "SELECT p.id, p.first_seq, p.first_seq + p.count, p.superseded"
+            " FROM json_each(?4) AS near CROSS JOIN pushes AS p ON p.id = near.value"
             # Those without limit of length: cancelled while the interface was off.
-            " UNION SELECT id, first_seq, first_seq + count FROM pushes INDEXED BY pushes_given_up"
+            " UNION SELECT id, first_seq, first_seq + count, superseded"
+            " FROM pushes INDEXED BY pushes_given_up"
             " WHERE account = ?1 AND state IN ('exhausted', 'cancelled') AND count > 500"
             " AND first_seq < ?3 AND first_seq + count > ?2",
             (state.id, first, end, str(list(near))),
         ).fetchall()
+        passed_over = {push for push, begins, ends, gone in pushes if gone >= ends - begins}
         return [
             Covered(max(part.first, first), min(part.end, end), part.push)
-            for part in newest(pushes)
-            if part.first < end and first < part.end
+            for part in newest([row[:3] for row in pushes])
+            if part.first < end
+            and first < part.end
+            and part.push not in passed_over
+            and part.push not in state.under_way
         ]
 
     @staticmethod
@@ -165,9 +229,12 @@ class Redrive:
                     )
                 )
         if made:
+            times = self._log.accepted(state.id, [push.first_seq for push in made])
+            for push in made:
+                push.accepted_at = times.get(push.first_seq, now)
             self._supersede(state, parts)
             self._pushes.add_waiting(state, made)
-            state.trusted = True
+            self._pushes.trust(state)
             self._turns.consider(state, now)
         return Redriven(
             pushes=len(made),

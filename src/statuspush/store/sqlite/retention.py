@@ -5,19 +5,31 @@ process goes on where this one stopped.
 """
 
 import sqlite3
+from collections.abc import Iterable
+from itertools import islice
 from typing import Final
+
+import structlog
+from msgspec.structs import replace
 
 from statuspush.clock import Milliseconds
 from statuspush.core.lifecycle import State
 from statuspush.store import push_id
 from statuspush.store.base import Swept
-from statuspush.store.sqlite.hot import AccountState
+from statuspush.store.sqlite.hot import AccountState, PushUnderWay, Turns
+from statuspush.store.sqlite.log import ReportLog
 from statuspush.store.sqlite.push_index import remove_entries
 from statuspush.store.sqlite.pushes import Pushes
 
 _DIRECTORY_STEP: Final = 1000
 _CHUNK_STEP: Final = 500
+_CHUNK_BYTES: Final = 2 << 20
+"""Bodies of chunks removed in a step: SQLite frees a page at a time."""
+_BLOCK_STEP: Final = 64
 _PUSH_STEP: Final = 1000
+_AHEAD: Final[Milliseconds] = 60_000
+"""A clock that was less ahead at an earlier start is not worth a warning."""
+_log = structlog.get_logger("store")
 
 
 class Retention:
@@ -26,39 +38,72 @@ class Retention:
     def __init__(
         self,
         connection: sqlite3.Connection,
+        log: ReportLog,
         pushes: Pushes,
-        dirty: set[AccountState],
+        turns: Turns,
     ) -> None:
         self._connection = connection
+        self._log = log
         self._pushes = pushes
-        self._dirty = dirty
+        self._turns = turns
+        self._gone: int | None = None
+
+    def look_at_the_clock(self, now: Milliseconds) -> None:
+        """Warn at open of a clock that was ahead while an earlier process ran."""
+        # Nothing stored is corrected by this clock: it might be the one that is wrong.
+        ahead = push_id.created_at(self._pushes.last_id) - now
+        if ahead > _AHEAD:
+            _log.warning(
+                "the clock is behind that of the newest push: if it was ahead before, new pushes"
+                " are shown as created then until that time has come, since ids only rise",
+                behind_ms=ahead,
+            )
 
     def step(
-        self, states: dict[int, AccountState], keep_from: Milliseconds
-    ) -> tuple[Swept, int | None]:
-        """Remove one step's worth of what is older than ``keep_from``.
-
-        The second value is a run of which nothing is left, once the step is committed.
-        """
-        removed = self._remove_pushes(states, keep_from)
+        self, states: dict[int, AccountState], *, keep_from: Milliseconds, now: Milliseconds
+    ) -> Swept:
+        """Remove one step's worth of what is older than ``keep_from``."""
+        self._gone = None
+        removed = self._remove_pushes(states, keep_from, now)
         if removed:
-            return Swept(more=True, pushes_removed=removed), None
+            return Swept(more=True, pushes_removed=removed)
         # Always the oldest run: a clock set back must not take the log apart in the middle.
         row = self._connection.execute(
             "SELECT newest_at, id, first_chunk, last_chunk FROM runs ORDER BY id LIMIT 1"
         ).fetchone()
-        if row is None or row[0] >= keep_from:
-            return Swept(more=False), None
-        return self._remove_run(states, *row[1:])
+        if row is None:
+            return Swept(more=False)
+        newest_at, run, first_chunk, last_chunk = row
+        if newest_at > now:  # the clock was ahead: it is older than what came after it
+            newest_at = self._newest_at_after(run, now)
+        if newest_at >= keep_from:
+            return Swept(more=False)
+        return (
+            self._remove_directory(states, first_chunk, now)
+            or self._remove_chunks(last_chunk)
+            or self._remove_blocks(run)
+        )
 
-    def _remove_pushes(self, states: dict[int, AccountState], keep_from: Milliseconds) -> int:
-        rows = self._connection.execute(
-            "SELECT id, account, state, count - superseded FROM pushes WHERE id < ?"
-            " ORDER BY id LIMIT ?",
-            (push_id.first_id_at(keep_from), _PUSH_STEP),
-        ).fetchall()
+    def adopt(self) -> None:
+        """The step is committed: forget the run of which nothing is left."""
+        if self._gone is not None:
+            self._log.drop_run(self._gone)
+            self._gone = None
+
+    def _newest_at_after(self, run: int, now: Milliseconds) -> Milliseconds:
+        row = self._connection.execute(
+            "SELECT newest_at FROM runs WHERE id > ? AND newest_at <= ? ORDER BY id LIMIT 1",
+            (run, now),
+        ).fetchone()
+        return now if row is None else int(row[0])
+
+    # pushes
+
+    def _remove_pushes(
+        self, states: dict[int, AccountState], keep_from: Milliseconds, now: Milliseconds
+    ) -> int:
         ended = []
-        for push, account, shown, count in rows:
+        for push, account, shown, count in self._old_pushes(keep_from, now):
             state = states.get(account)
             final = State(shown)
             if final in (State.WAITING, State.SENDING) and state is not None:
@@ -66,53 +111,157 @@ class Retention:
             ended.append(push)
             if state is not None:
                 state.tallies[final].add(-count, -1)
-                self._dirty.add(state)
+                self._pushes.dirty.add(state)
         if ended:
             self._connection.execute("DELETE FROM attempts WHERE push <= ?", (ended[-1],))
             self._connection.execute("DELETE FROM pushes WHERE id <= ?", (ended[-1],))
             remove_entries(self._connection, ended[-1])
         return len(ended)
 
-    def _remove_run(
-        self, states: dict[int, AccountState], run: int, first_chunk: int, last_chunk: int
-    ) -> tuple[Swept, int | None]:
-        directory = self._connection.execute(
-            "SELECT account, first_seq, end_seq FROM directory WHERE first_chunk = ? LIMIT ?",
-            (first_chunk, _DIRECTORY_STEP),
+    def _old_pushes(
+        self, keep_from: Milliseconds, now: Milliseconds
+    ) -> list[tuple[int, int, str, int]]:
+        """(id, account, state, reports counted in it) of the oldest ones, if they are too old."""
+        first = self._connection.execute("SELECT min(id) FROM pushes").fetchone()[0]
+        end = push_id.first_id_at(keep_from)
+        if first is not None and first > push_id.first_id_at(now + 1):
+            # Made after the clock had been ahead, they have ids of that time, which say nothing.
+            # All up to one that is too old are.
+            end = (
+                1
+                + self._connection.execute(
+                    "SELECT coalesce(max(id) FILTER (WHERE at < ?), 0) FROM"
+                    " (SELECT id, max(accepted_at, coalesce(delivered_at, 0)) AS at FROM pushes"
+                    "  ORDER BY id LIMIT ?)",
+                    (keep_from, _PUSH_STEP),
+                ).fetchone()[0]
+            )
+        elif first is None or first >= end:
+            return []
+        return self._connection.execute(
+            "SELECT id, account, state, count - superseded FROM pushes WHERE id < ?"
+            " ORDER BY id LIMIT ?",
+            (end, _PUSH_STEP),
         ).fetchall()
-        if directory:
-            expired = sum(
-                self._expire(states[account], first, end)
-                for account, first, end in directory
-                if account in states
-            )
-            self._connection.executemany(
-                "DELETE FROM directory WHERE account = ? AND first_seq = ?",
-                [(account, first) for account, first, _ in directory],
-            )
-            return Swept(more=True, reports_expired=expired), None
-        removed = self._connection.execute(
-            "SELECT coalesce(sum(count), 0), max(id) FROM (SELECT id, count FROM chunks"
-            " WHERE id <= ? ORDER BY id LIMIT ?)",
-            (last_chunk, _CHUNK_STEP),
-        ).fetchone()
-        if removed[1] is not None:
-            self._connection.execute("DELETE FROM chunks WHERE id <= ?", (removed[1],))
-            return Swept(more=True, reports_removed=removed[0]), None
-        self._connection.execute("DELETE FROM index_blocks WHERE run = ?", (run,))
-        self._connection.execute("DELETE FROM runs WHERE id = ?", (run,))
-        return Swept(more=True), run
 
-    def _expire(self, state: AccountState, first: int, end: int) -> int:
-        """Reports [first, end) of an account go; return how many of them still waited."""
+    # a run
+
+    def _remove_directory(
+        self, states: dict[int, AccountState], first_chunk: int, now: Milliseconds
+    ) -> Swept | None:
+        """Take the reports of accounts out of their pushes; None if all of the run's are."""
+        sending: dict[int, int] = {}
+        for _, push in self._pushes.claimed.values():
+            sending[push.account] = min(push.first_seq, sending.get(push.account, push.first_seq))
+        held, expired, left = False, 0, _PUSH_STEP
+        done: list[tuple[int, int]] = []
+        for account, first, end in self._connection.execute(
+            "SELECT account, first_seq, end_seq FROM directory WHERE first_chunk = ? LIMIT ?",
+            (first_chunk, _DIRECTORY_STEP + len(sending)),
+        ).fetchall():
+            state = states.get(account)
+            if state is not None:
+                expired += self._expire_uncut(state, first, end)
+                if sending.get(account, end) < end:
+                    held = True  # they stay until the outcome is there
+                    continue
+                old = (push for push in state.under_way.values() if push.first_seq < end)
+                pushes = list(islice(old, left + 1))
+                expired += self._expire(state, pushes[:left], end, now)
+                left -= len(pushes)
+                if left < 0:
+                    held = True
+                    break
+            done.append((account, first))
+        self._connection.executemany(
+            "DELETE FROM directory WHERE account = ? AND first_seq = ?", done
+        )
+        if done or expired or left < _PUSH_STEP:
+            return Swept(more=True, reports_expired=expired)
+        return Swept(more=False) if held else None
+
+    def _remove_chunks(self, last_chunk: int) -> Swept | None:
+        """Remove the oldest chunks of the run; None if there are none left."""
+        last, removed, size = 0, 0, 0
+        for chunk, count, body_bytes in self._connection.execute(
+            "SELECT id, count, length(body) FROM chunks WHERE id <= ? ORDER BY id LIMIT ?",
+            (last_chunk, _CHUNK_STEP),
+        ):
+            last = chunk
+            removed += count
+            size += body_bytes
+            if size >= _CHUNK_BYTES:
+                break
+        if not removed:
+            return None
+        self._connection.execute("DELETE FROM chunks WHERE id <= ?", (last,))
+        return Swept(more=True, reports_removed=removed)
+
+    def _remove_blocks(self, run: int) -> Swept:
+        """Remove blocks of the run, and at last the run."""
+        removed = self._connection.execute(
+            "DELETE FROM index_blocks WHERE rowid IN"
+            " (SELECT rowid FROM index_blocks WHERE run = ? LIMIT ?)",
+            (run, _BLOCK_STEP),
+        ).rowcount
+        if not removed:
+            self._connection.execute("DELETE FROM runs WHERE id = ?", (run,))
+            self._gone = run
+        return Swept(more=True)
+
+    # what still waited
+
+    def _expire_uncut(self, state: AccountState, first: int, end: int) -> int:
+        """Reports [first, end) of an account go; return how many of them were in no push yet."""
         expired = 0
-        for push in [p for p in state.under_way.values() if p.first_seq < end]:
-            expired += self._pushes.expire(state, push)
         if state.cursor < end:
             if state.backlog:  # what came while the interface was off did not wait
-                expired += end - max(state.cursor, first)
+                expired = end - max(state.cursor, first)
             state.cursor = end
         state.pull_cursor = max(state.pull_cursor, end)
         state.expired += expired
-        self._dirty.add(state)
+        self._pushes.dirty.add(state)
+        return expired
+
+    def _expire(
+        self, state: AccountState, pushes: Iterable[PushUnderWay], end: int, now: Milliseconds
+    ) -> int:
+        """Take the reports below ``end`` out of pushes that wait; return how many these were."""
+        whole, shorter, sent = [], [], []
+        expired = 0
+        for push in pushes:
+            expired += min(push.end_seq, end) - push.first_seq
+            if push.end_seq <= end:
+                whole.append(push)
+            elif push.attempts:
+                sent.append(push)
+            else:
+                shorter.append(push)
+        if not expired:
+            return 0
+        accepted_at = self._log.accepted(state.id, [end]).get(end) if shorter or sent else None
+        self._pushes.expire(state, whole)
+        for push in shorter:
+            push.first_seq, push.count = end, push.end_seq - end
+            push.accepted_at = accepted_at or push.accepted_at
+        self._pushes.shorten(shorter)
+        # What was sent under an id must not change: the rest goes on as another push.
+        rest = [
+            replace(
+                push,
+                id=self._pushes.new_id(now),
+                first_seq=end,
+                count=push.end_seq - end,
+                attempts=0,
+                accepted_at=accepted_at or push.accepted_at,
+                redrive_of=push.id,
+            )
+            for push in sent
+        ]
+        self._pushes.update([self._pushes.end(state, push, State.CANCELLED) for push in sent])
+        self._pushes.supersede((state, State.CANCELLED, push.id, push.count) for push in sent)
+        self._pushes.add_waiting(state, rest)
+        state.expired += expired
+        self._pushes.dirty.add(state)
+        self._turns.consider(state, now)  # without its retry there may be something to cut
         return expired

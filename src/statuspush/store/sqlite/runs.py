@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from statuspush.core.batch import NO_UID
-from statuspush.store.sqlite.sid_filter import Fingerprints, make_filter
+from statuspush.store.sqlite.marks import Fingerprints, marks_of
+from statuspush.store.sqlite.sid_filter import make_filter
 from statuspush.store.sqlite.tail import SID, UID, Tail
 
 _BUCKET_BITS: Final = 6
@@ -42,8 +43,9 @@ class Run:
     last_chunk: int
     reports: int
     newest_at: int
-    sids: npt.NDArray[np.uint64]
+    marks: Fingerprints
     filter: bytes
+    """Made of the marks."""
     blocks: Sequence[tuple[int, int, bytes]]
     """(kind, bucket, entries)"""
     directory: Sequence[DirectoryRow]
@@ -61,14 +63,15 @@ def sort_run(tail: Tail) -> Run:
         entries["seq"] = np.array(held.seqs, np.uint64) - held.seqs[0]
         entries["chunk"] = np.array(held.chunks, np.uint64) - tail.first_chunk
         directory.append(DirectoryRow(account, held.seqs[0], held.end_seq, entries.tobytes()))
-    sids = np.array(tail.keys[SID], np.uint64)
+    accounts = np.array(tail.accounts, np.uint64)
+    marks = marks_of(np.array(tail.keys[SID], np.uint64), accounts[chunks])
     return Run(
         first_chunk=tail.first_chunk,
         last_chunk=tail.next_chunk - 1,
         reports=tail.reports,
         newest_at=tail.newest_at,
-        sids=sids,
-        filter=make_filter(sids),
+        marks=marks,
+        filter=make_filter(marks),
         blocks=blocks,
         directory=directory,
     )
@@ -102,19 +105,52 @@ def write_directory(
     )
 
 
-def write_run(connection: sqlite3.Connection, run: Run) -> int:
-    """Write what makes the run count; its directory must be there already. Returns its id."""
-    cursor = connection.execute(
-        "INSERT INTO runs (first_chunk, last_chunk, reports, newest_at, filter)"
-        " VALUES (?, ?, ?, ?, ?)",
-        (run.first_chunk, run.last_chunk, run.reports, run.newest_at, run.filter),
-    )
-    run_id = int(cursor.lastrowid or 0)
+def new_run_id(connection: sqlite3.Connection) -> int:
+    """The id of a run that is to be written; what another one left under it is removed."""
+    run = int(connection.execute("SELECT coalesce(max(id), 0) + 1 FROM runs").fetchone()[0])
+    connection.execute("DELETE FROM index_blocks WHERE run = ?", (run,))
+    return run
+
+
+def write_blocks(
+    connection: sqlite3.Connection, run_id: int, blocks: Iterable[tuple[int, int, bytes]]
+) -> None:
+    """Write some of a run's blocks; nobody sees them before :func:`write_run`."""
     connection.executemany(
         "INSERT INTO index_blocks (kind, bucket, run, entries) VALUES (?, ?, ?, ?)",
-        [(kind, bucket, run_id, entries) for kind, bucket, entries in run.blocks],
+        [(kind, bucket, run_id, entries) for kind, bucket, entries in blocks],
     )
-    return run_id
+
+
+def write_run(connection: sqlite3.Connection, run_id: int, run: Run) -> None:
+    """Write what makes the run count; all else of it must be there already."""
+    connection.execute(
+        "INSERT INTO runs (id, first_chunk, last_chunk, reports, newest_at, filter)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (run_id, run.first_chunk, run.last_chunk, run.reports, run.newest_at, run.filter),
+    )
+
+
+def remake_filters(connection: sqlite3.Connection) -> None:
+    """Make the filters anew that a migration has emptied, from the runs' blocks."""
+    runs = connection.execute(
+        "SELECT id, first_chunk, last_chunk FROM runs WHERE length(filter) = 0"
+    ).fetchall()
+    for run, first_chunk, last_chunk in runs:
+        accounts = np.zeros(last_chunk - first_chunk + 1, np.uint64)
+        for chunk, account in connection.execute(
+            "SELECT id, account FROM chunks WHERE id BETWEEN ? AND ?", (first_chunk, last_chunk)
+        ):
+            accounts[chunk - first_chunk] = account
+        blocks = [
+            np.frombuffer(entries, _ENTRY)
+            for (entries,) in connection.execute(
+                "SELECT entries FROM index_blocks WHERE run = ? AND kind = ?", (run, SID)
+            )
+        ]
+        entries = np.concatenate([np.empty(0, _ENTRY), *blocks])
+        marks = marks_of(entries["fingerprint"].astype(np.uint64), accounts[entries["chunk"]])
+        connection.execute("UPDATE runs SET filter = ? WHERE id = ?", (make_filter(marks), run))
 
 
 def find_in_runs(
@@ -164,3 +200,24 @@ def chunks_of_range(
         end = int(np.searchsorted(seqs, end_seq - row_seq, "left"))
         chunks.extend((held["chunk"][start:end].astype(np.int64) + first_chunk).tolist())
     return chunks
+
+
+def chunks_of_seqs(
+    connection: sqlite3.Connection, account: int, seqs: Sequence[int]
+) -> dict[int, int]:
+    """The chunk of each of these seqs (in order) that is in a run."""
+    found: dict[int, int] = {}
+    wanted = np.array(seqs, np.int64)
+    for row_seq, end_seq, first_chunk, entries in connection.execute(
+        "SELECT first_seq, end_seq, first_chunk, entries FROM directory WHERE account = ?1"
+        " AND first_seq >= coalesce((SELECT max(first_seq) FROM directory"
+        "                            WHERE account = ?1 AND first_seq <= ?2), 0)"
+        " AND first_seq <= ?3 ORDER BY first_seq",
+        (account, seqs[0], seqs[-1]),
+    ):
+        held = np.frombuffer(entries, _DIRECTORY_ENTRY)
+        here = wanted[(wanted >= row_seq) & (wanted < end_seq)]
+        places = np.searchsorted(held["seq"].astype(np.int64), here - row_seq, "right") - 1
+        chunks = held["chunk"][places].astype(np.int64) + first_chunk
+        found.update(zip(here.tolist(), chunks.tolist(), strict=True))
+    return found

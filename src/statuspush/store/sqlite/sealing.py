@@ -12,34 +12,58 @@ from statuspush.store.sqlite.commit import GroupCommit
 from statuspush.store.sqlite.hot import AccountState
 from statuspush.store.sqlite.log import ReportLog
 from statuspush.store.sqlite.push_index import DirectoryStep, PushIndex
-from statuspush.store.sqlite.runs import Run, sort_run, write_directory, write_run
+from statuspush.store.sqlite.runs import (
+    Run,
+    new_run_id,
+    sort_run,
+    write_blocks,
+    write_directory,
+    write_run,
+)
 
 T = TypeVar("T")
 TAIL_AGE: Final[Milliseconds] = 6 * 3_600_000
 """A tail older than this is sorted although it is not full, so that retention can take it."""
 _ROWS: Final = 1000
 """Rows of a directory written in one commit."""
+_BLOCKS: Final = 32
+"""Blocks of a run written in one commit."""
 
 
 class SealStep:
-    """Writes a sorted run in steps: its directory first, what makes it count last."""
+    """Writes a sorted run in steps: its directory and its blocks, what makes it count last."""
 
-    def __init__(self, connection: sqlite3.Connection, run: Run) -> None:
+    def __init__(self, connection: sqlite3.Connection, run: Run, column: int) -> None:
         self._connection = connection
         self.run = run
+        self.column = column
+        """Of the filter over all runs, where the run's bits are."""
         self._written = 0
+        self._blocks_written = 0
         self.id: int | None = None
+
+    @property
+    def last(self) -> bool:
+        """Is the next step the one that makes the run count?"""
+        return self._written == len(self.run.directory) and self._blocks_written == len(
+            self.run.blocks
+        )
 
     def step(self, states: dict[int, AccountState], dirty: set[AccountState]) -> bool:
         """Write the next part; False after the last one."""
-        rows = self.run.directory[self._written : self._written + _ROWS]
-        if rows:
+        if self.id is None:
+            self.id = new_run_id(self._connection)
+        if rows := self.run.directory[self._written : self._written + _ROWS]:
             write_directory(self._connection, self.run.first_chunk, rows)
             # The rows of the log behind next_seq will not be read again at the next start.
             dirty.update(states[row.account] for row in rows if row.account in states)
             self._written += len(rows)
             return True
-        self.id = write_run(self._connection, self.run)
+        if blocks := self.run.blocks[self._blocks_written : self._blocks_written + _BLOCKS]:
+            write_blocks(self._connection, self.id, blocks)
+            self._blocks_written += len(blocks)
+            return True
+        write_run(self._connection, self.id, self.run)
         return False
 
 
@@ -63,6 +87,8 @@ class Sealing:
 
     def clear(self) -> None:
         """The memory was rebuilt from disk: what was sorted is of the one before."""
+        if self._run is not None:
+            self._log.filter.give_back(self._run.column)
         self._run = self._pushes = None
 
     def close(self) -> None:
@@ -81,10 +107,18 @@ class Sealing:
         seal = self._run
         if seal is None:
             return await self._sort_tail(now)
-        if not await commit.run(lambda: seal.step(states, self._dirty)):
-            assert seal.id is not None
-            self._log.adopt_run(seal.id, seal.run)
-            self._run = None
+
+        def verb() -> bool:
+            # A failed commit while this waited has rebuilt the tails: the run is not of them.
+            return self._run is not seal or seal.step(states, self._dirty)
+
+        def after(more: bool) -> None:
+            if not more:
+                assert seal.id is not None
+                self._log.adopt_run(seal.id, seal.run, seal.column)
+                self._run = None
+
+        await commit.run(verb, after)
         return True
 
     async def _sort_tail(self, now: Milliseconds) -> bool:
@@ -93,19 +127,33 @@ class Sealing:
             self._log.close_tail()
         if len(self._log.tails) == 1:
             return False
-        tail = self._log.tails[0]
-        run = await self._in_thread(lambda: sort_run(tail))
-        if self._log.tails[0] is tail:  # else a failed commit rebuilt them meanwhile
-            self._run = SealStep(self._connection, run)
+        tail, filters = self._log.tails[0], self._log.filter
+
+        def sort() -> tuple[Run, int]:
+            run = sort_run(tail)
+            return run, filters.prepare(run.marks)
+
+        run, column = await self._in_thread(sort)
+        if self._log.tails[0] is tail:
+            self._run = SealStep(self._connection, run, column)
+        else:  # a failed commit rebuilt them meanwhile
+            filters.give_back(column)
         return True
 
     async def _seal_pushes(self, commit: GroupCommit) -> bool:
         seal = self._pushes
         if seal is None:
             return await self._sort_pushes()
-        if not await commit.run(lambda: seal.step(_ROWS)):
-            seal.adopt(self._index)
-            self._pushes = None
+
+        def verb() -> bool:
+            return self._pushes is not seal or seal.step(_ROWS)
+
+        def after(more: bool) -> None:
+            if not more:
+                seal.adopt(self._index)
+                self._pushes = None
+
+        await commit.run(verb, after)
         return True
 
     async def _sort_pushes(self) -> bool:

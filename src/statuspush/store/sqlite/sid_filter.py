@@ -1,9 +1,12 @@
 """A Bloom filter per run, bit-sliced: one look at a few rows answers for all runs at once.
 
 The filters of all runs have the same size and the same hash positions. They are laid out with
-a row a position and a column (one bit) a run, so the conjunction of a sid's rows has a bit set
-for every run that may hold the sid. A look costs the same few rows however many runs there are
-(0.1 to 0.2 µs a report in bulk), 4 bytes of memory per stored report.
+a row a position and a column (one bit) a run, so the conjunction of a mark's rows has a bit set
+for every run that may hold the sid (see marks.py). A look costs the same few rows however many
+runs there are (0.1 to 0.2 µs a report in bulk), 4 bytes of memory per stored report.
+
+All that takes long is done in a thread (:meth:`SidFilter.prepare`) while looks go on: the bits of
+a column count only once it is given to a run.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +15,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+
+from statuspush.store.sqlite.marks import Fingerprints
 
 ROWS: Final = 1 << 21
 """Positions: 32 per report of a full run, for a false hit in 175,000 looks per run."""
@@ -22,7 +27,6 @@ _BULK: Final = 24
 _PAUSE: Final = 3
 """After so many probes most sids are in no run, and the others go on alone."""
 
-Fingerprints = npt.NDArray[np.uint64]
 _Rows = npt.NDArray[np.intp]
 
 
@@ -42,16 +46,37 @@ def make_filter(fingerprints: Fingerprints) -> bytes:
     return np.packbits(bits, bitorder="little").tobytes()
 
 
+class _Table:
+    """The columns of all runs, and views of the same memory."""
+
+    def __init__(self, rows: npt.NDArray[np.uint8]) -> None:
+        self.rows = rows
+        self.width = width = rows.shape[1]
+        # In words as wide as can be, which are and-ed in one step.
+        word = min(width, 8) or 1
+        self.words: npt.NDArray[np.unsignedinteger] = rows.view(f"u{word}").reshape(
+            (ROWS,) if width == word else (ROWS, -1)
+        )
+        self.flat = rows.data.cast("B") if width else memoryview(b"")
+
+    def grown(self) -> "_Table":
+        """A copy with room for 8 runs, then 16, 32, 64, then 64 more at a time."""
+        width = max(1, self.width * 2) if self.width < 8 else self.width + 8
+        rows = np.zeros((ROWS, width), np.uint8)
+        rows[:, : self.width] = self.rows
+        return _Table(rows)
+
+
 class SidFilter:
     """The filters of all runs."""
 
     def __init__(self) -> None:
-        self._rows = np.zeros((ROWS, 0), np.uint8)
-        self._words: npt.NDArray[np.unsignedinteger] = self._rows
-        self._flat = memoryview(b"")
+        self._table = _Table(np.zeros((ROWS, 0), np.uint8))
         self._columns: dict[int, int] = {}
         self._runs: dict[int, int] = {}
         self._free: list[int] = []
+        self._stale: list[int] = []
+        """Columns whose bits are to be cleared before they are used again."""
 
     def load(self, filters: Iterable[tuple[int, bytes]]) -> None:
         """Take in the stored filters (run, filter), eight columns at a time."""
@@ -73,66 +98,88 @@ class SidFilter:
         for bit, (run, stored) in enumerate(group):
             bits = np.unpackbits(np.frombuffer(stored, np.uint8), bitorder="little")
             column_byte |= bits << np.uint8(bit)
-            self._assign(run, first + bit)
-        self._rows[:, first // 8] = column_byte
+            self._free.remove(first + bit)
+            self.assign(run, first + bit)
+        self._table.rows[:, first // 8] = column_byte
 
-    def add(self, run: int, fingerprints: Fingerprints) -> None:
-        """Take in a new run."""
+    def prepare(self, marks: Fingerprints) -> int:
+        """Write the filter of a new run into a column; in any thread, one at a time.
+
+        The column is for :meth:`assign` or :meth:`give_back`.
+        """
+        while self._stale:
+            column = self._stale.pop()
+            self._table.rows[:, column // 8] &= np.uint8(0xFF ^ 1 << column % 8)
+            self._free.append(column)
         if not self._free:
             self._grow()
-        column = self._free[-1]
-        of_run = self._rows[:, column // 8]
-        for rows in _rows_of(fingerprints):
+        column = self._free.pop()
+        of_run = self._table.rows[:, column // 8]
+        for rows in _rows_of(marks):
             of_run[rows] |= np.uint8(1 << column % 8)
-        self._assign(run, column)
+        return column
+
+    def assign(self, run: int, column: int) -> None:
+        """From now on the column is this run's."""
+        self._columns[run] = column
+        self._runs[column] = run
+
+    def give_back(self, column: int) -> None:
+        """The column is nobody's."""
+        self._stale.append(column)
 
     def remove(self, run: int) -> None:
-        """Forget a run; its column is cleared and used again."""
+        """Forget a run; its column is used again."""
         column = self._columns.pop(run, None)
-        if column is None:
-            return
-        del self._runs[column]
-        self._rows[:, column // 8] &= np.uint8(0xFF ^ 1 << column % 8)
-        self._free.append(column)
+        if column is not None:
+            del self._runs[column]
+            self._stale.append(column)
 
-    def look(self, fingerprints: Sequence[int]) -> dict[int, list[int]]:
-        """Index of each fingerprint that some run may hold -> those runs."""
+    def look(self, marks: Sequence[int] | Fingerprints) -> dict[int, list[int]]:
+        """Index of each mark that some run may hold -> those runs."""
         if not self._columns:
             return {}
-        if len(fingerprints) < _BULK:
-            return self._look_singly(fingerprints)
-        keys = np.array(fingerprints, np.uint64)
-        left, words = self._after(keys, 0, _PAUSE)
-        further, words_further = self._after(keys[left], _PAUSE, PROBES)
-        return {
+        table = self._table  # once: it may be a larger one a moment later
+        if len(marks) < _BULK:
+            return self._look_singly(table, marks)
+        keys = np.asarray(marks, np.uint64)
+        left, words = self._after(table, keys, 0, _PAUSE)
+        further, words_further = self._after(table, keys[left], _PAUSE, PROBES)
+        found = {
             int(left[at]): self._runs_of(int.from_bytes(held.tobytes(), "little"))
             for at, held in zip(further, words[further] & words_further, strict=True)
         }
+        return {at: runs for at, runs in found.items() if runs}
 
+    @staticmethod
     def _after(
-        self, keys: Fingerprints, first: int, end: int
+        table: _Table, keys: Fingerprints, first: int, end: int
     ) -> tuple[_Rows, npt.NDArray[np.unsignedinteger]]:
         """Which fingerprints have all of some probes in a run, and the bits of those runs."""
         probes = islice(_rows_of(keys), first, end)
-        words = self._words.take(next(probes), axis=0)
+        words = table.words.take(next(probes), axis=0)
         for rows in probes:
-            words &= self._words.take(rows, axis=0)
+            words &= table.words.take(rows, axis=0)
         left = np.flatnonzero(words if words.ndim == 1 else words.any(axis=1))
         return left, words[left]
 
-    def _look_singly(self, fingerprints: Sequence[int]) -> dict[int, list[int]]:
+    def _look_singly(
+        self, table: _Table, marks: Sequence[int] | Fingerprints
+    ) -> dict[int, list[int]]:
         found: dict[int, list[int]] = {}
-        width = self._rows.shape[1]
-        for index, key in enumerate(fingerprints):
+        flat, width = table.flat, table.width
+        for index, key in enumerate(map(int, marks)):
             start, step = key & 0xFFFFFFFF, key >> 32 | 1
             bits = -1
             for probe in range(PROBES):
                 at = ((start + step * probe) & (ROWS - 1)) * width
-                bits &= int.from_bytes(self._flat[at : at + width], "little")
+                bits &= int.from_bytes(flat[at : at + width], "little")
                 if not bits:
                     break
             else:
-                found[index] = self._runs_of(bits)
+                runs = self._runs_of(bits)
+                if runs:
+                    found[index] = runs
         return found
 
     def _runs_of(self, bits: int) -> list[int]:
@@ -145,20 +192,7 @@ class SidFilter:
             bits ^= low
         return runs
 
-    def _assign(self, run: int, column: int) -> None:
-        self._free.remove(column)
-        self._columns[run] = column
-        self._runs[column] = run
-
     def _grow(self) -> None:
-        """Room for 8 runs, then 16, 32, 64, then 64 more at a time."""
-        before = self._rows.shape[1]
-        width = max(1, before * 2) if before < 8 else before + 8
-        rows = np.zeros((ROWS, width), np.uint8)
-        rows[:, :before] = self._rows
-        self._rows = rows
-        # The same memory in words as wide as can be, which are and-ed in one step.
-        word = min(width, 8)
-        self._words = rows.view(f"u{word}").reshape((ROWS,) if width == word else (ROWS, -1))
-        self._flat = rows.data.cast("B")
-        self._free = [*range(width * 8 - 1, before * 8 - 1, -1), *self._free]
+        before = self._table.width
+        self._table = self._table.grown()
+        self._free = [*range(self._table.width * 8 - 1, before * 8 - 1, -1), *self._free]

@@ -49,17 +49,27 @@ class Tail:
         # counted from the first.
         self.keys = (array("Q"), array("Q"), array("Q"))
         self.chunks = array("I")
-        self._sids: set[int] = set()
+        self.accounts = array("Q")
+        """Of each chunk, counted from the first."""
+        self._marks: set[int] = set()
 
     @property
     def full(self) -> bool:
         """It has the size of a run."""
         return self.reports >= RUN_REPORTS
 
+    def skip_to(self, chunk: int) -> None:
+        """The next chunk has this id; there may be a gap before it, where all was removed."""
+        if not self.accounts:
+            self.first_chunk = chunk
+        self.accounts.extend([0] * (chunk - self.first_chunk - len(self.accounts)))
+        self.next_chunk = chunk
+
     def begin_chunk(self, account: int, first_seq: int, count: int) -> tuple[int, AccountChunks]:
         """Take in a chunk at the end of the log; return its id, and where it may grow."""
         chunk = self.next_chunk
         self.next_chunk += 1
+        self.accounts.append(account)
         held = self.by_account.get(account) or AccountChunks()
         # In this order for a reader in another thread, which goes by accounts, then by seqs.
         held.end_seq = first_seq + count
@@ -71,36 +81,42 @@ class Tail:
     def add_reports(
         self,
         keys: bytes,
-        sids: Collection[int],
+        marks: Collection[int],
         chunks: Sequence[int],
         counts: Sequence[int],
         accepted_at: int,
     ) -> None:
         """Take in the reports of chunks that were begun or grew.
 
-        :param keys: as in :class:`~statuspush.core.batch.Batch`, of which ``sids`` are the first.
+        :param keys: as in :class:`~statuspush.core.batch.Batch`.
+        :param marks: of the reports' sids with their accounts.
         :param counts: how many of the reports, in their order, are in each of ``chunks``.
         """
-        self._sids.update(sids)
+        self._marks.update(marks)
         # First: a reader goes by fingerprints.
         self.chunks.extend(_of_each(self.first_chunk, chunks, counts))
         size = len(keys) // KINDS
         for kind, fingerprints in enumerate(self.keys):
             fingerprints.frombytes(keys[kind * size : (kind + 1) * size])
-        self.reports += len(sids)
+        self.reports += len(marks)
         if self.oldest_at is None:
             self.oldest_at = accepted_at
         self.newest_at = max(self.newest_at, accepted_at)
 
-    def has_none_of(self, sids: Collection[int]) -> bool:
-        """Are all of these fingerprints new to the tail?"""
-        return self._sids.isdisjoint(sids)
+    def has_none_of(self, marks: Collection[int]) -> bool:
+        """Are all of these marks new to the tail?"""
+        return self._marks.isdisjoint(marks)
 
-    def __contains__(self, sid: int) -> bool:
-        return sid in self._sids
+    def __contains__(self, mark: int) -> bool:
+        return mark in self._marks
 
-    def chunks_with(self, kind: int, wanted: Sequence[int]) -> set[int]:
-        """Chunks that may hold a key of one of these fingerprints: a scan. From any thread."""
+    def chunks_with(
+        self, kind: int, wanted: Sequence[int], accounts: Collection[int] | None = None
+    ) -> set[int]:
+        """Chunks that may hold a key of one of these fingerprints: a scan. From any thread.
+
+        :param accounts: only chunks of these.
+        """
         # A copy: an array that lends its memory cannot grow meanwhile.
         fingerprints = np.frombuffer(self.keys[kind].tobytes(), np.uint64)
         chunks = np.frombuffer(self.chunks.tobytes(), np.uint32)
@@ -108,7 +124,10 @@ class Tail:
             found = np.flatnonzero(fingerprints == np.uint64(wanted[0]))
         else:
             found = np.flatnonzero(np.isin(fingerprints, np.array(wanted, np.uint64)))
-        return {self.first_chunk + chunk for chunk in np.unique(chunks[found]).tolist()}
+        held = np.unique(chunks[found]).tolist()
+        if accounts is not None:
+            held = [chunk for chunk in held if self.accounts[chunk] in accounts]
+        return {self.first_chunk + chunk for chunk in held}
 
 
 def _of_each(first_chunk: int, chunks: Sequence[int], counts: Sequence[int]) -> "array[int]":
