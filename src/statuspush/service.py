@@ -179,6 +179,7 @@ class Service:
         host, port = self._listener.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         print(f"statuspush is listening on http://{shown}:{port}", flush=True)
+        _log.info("listening", url=f"http://{shown}:{port}", workers=self._workers)
 
     # the workers
 
