@@ -1,7 +1,7 @@
 """Dispatch: which worker sends a claimed push, and what becomes of the claims of a dead one."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 from zlib import crc32
 
@@ -10,6 +10,9 @@ from statuspush.flow.lanes import Lanes
 from statuspush.flow.send import broken_off
 from statuspush.store.base import ClaimedPush, Recording
 from statuspush.workers.claims import Hand
+
+_BREAK_OFF_SECONDS = 2.0
+"""How long the workers may take to tell of the sends that they broke off."""
 
 
 class Desk(Protocol):
@@ -87,11 +90,6 @@ class Dispatch:
         if not self._open:
             self._idle.set()
 
-    def ended_all(self, recordings: Sequence[Recording]) -> None:
-        """Sends have ended."""
-        for recording in recordings:
-            self.ended(recording)
-
     async def finish(self, seconds: float) -> int:
         """Wait for open sends, then break off the rest; return how many were broken off."""
         if await self._settled(seconds):
@@ -113,6 +111,3 @@ class Dispatch:
         """Have the workers cancel their open sends; each is recorded, and does not count."""
         for desk in self._desks:
             desk.tell("break_off")
-
-
-_BREAK_OFF_SECONDS = 2.0

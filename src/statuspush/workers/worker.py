@@ -140,6 +140,7 @@ class Worker:
             self._server.should_exit = True
             await asyncio.wait([self._serving], timeout=4)
             self._lag.cancel()
+            await self._sends.finish(0)  # what was not broken off in time is told all the same
             await self._transport.close()
         self._link.close()
 

@@ -69,8 +69,8 @@ def connect(database: Path, *, read_only: bool = False) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     connection.execute("PRAGMA temp_store = MEMORY")
-    # Debian's SQLite writes zeros over what is deleted: twice the work of retention, for a file
-    # that holds as much of the same kind in the clear.
+    # Debian's SQLite writes zeros over what is deleted: a write for each page that retention
+    # frees, in a file that holds as much of the same kind in the clear.
     connection.execute("PRAGMA secure_delete = OFF")
     connection.execute(f"PRAGMA busy_timeout = {5000 if read_only else 0}")
     # Checkpoints are ours to time (checkpoint.py): SQLite's own would stall a commit.
