@@ -11,8 +11,9 @@ from statuspush.bench.reports import Plan
 from statuspush.core.batch import make_batch
 from statuspush.core.contract import Wire
 from statuspush.core.decode import decode
+from statuspush.core.fragment import fragments
 from statuspush.core.report import read_submissions
-from statuspush.core.wire import body, fragments
+from statuspush.core.wire import body
 
 _REPORTS = 500
 _TIMES = 201

@@ -55,6 +55,8 @@ def isolation(hung: int, seconds: float, windows: int = 3) -> dict[str, Any]:
             wait_for("they hang", lambda: _open(service) >= min(hung * 0.3, 200), every=0.25)
             mixed.append(_steady(service, f"mixed{number}", seconds / windows))
             most = max(most, _open(service))
+            given_up = 20 * (number + 1)
+            wait_for("sends are given up", lambda least=given_up: _timeouts(service) >= least)
             stop.set()
             feeding.join()
             list(callers.map(lambda name: service.set_push(name, mode="paused"), names))
@@ -62,7 +64,7 @@ def isolation(hung: int, seconds: float, windows: int = 3) -> dict[str, Any]:
             wait_for("none hangs", lambda: not _open(service), every=0.25)
         arrived = _arrivals(customer, sum(map(len, (*alone, *mixed))))
         counts = service.api("GET", "/v1/accounts/healthy")["counts"]["reports"]
-        timeouts = metric(service, 'statuspush_attempts_total{outcome="timeout"}')
+        timeouts = _timeouts(service)
     result = {
         "hung": hung,
         "hung_at_once": int(most),
@@ -97,6 +99,10 @@ def _steady(service: Service, tag: str, seconds: float) -> list[tuple[str, float
 
 def _open(service: Service) -> float:
     return metric(service, 'statuspush_pushes_open{state="sending"}')
+
+
+def _timeouts(service: Service) -> float:
+    return metric(service, 'statuspush_attempts_total{outcome="timeout"}')
 
 
 def _feed(service: Service, names: list[str], stop: threading.Event) -> None:

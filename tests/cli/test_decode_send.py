@@ -7,7 +7,8 @@ import pytest
 from standardwebhooks.webhooks import Webhook
 
 from statuspush.core.contract import Wire
-from statuspush.core.wire import SAMPLE_REPORTS, body, decode, fragments
+from statuspush.core.fragment import SAMPLE_REPORTS, sample_fragments
+from statuspush.core.wire import body, decode
 
 SUCCESS = (200, {}, b"SUCCESS")
 
@@ -19,7 +20,7 @@ def decoded(text):
 @pytest.mark.parametrize("wire", list(Wire))
 def test_decode_takes_every_wire_form(process, wire):
     """From stdin to JSON lines."""
-    done = process("decode", stdin=body(b"\n".join(fragments(SAMPLE_REPORTS)), wire))
+    done = process("decode", stdin=body(sample_fragments(), wire))
     assert done.returncode == 0
     assert [report["mobile"] for report in decoded(done.stdout)] == ["15205201314", "+37258483726"]
     assert "用户信号不佳、关机等".encode() in done.stdout

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from statuspush.core import batch
 from statuspush.core.batch import NO_UID, fingerprint, make_batch
+from statuspush.core.fragment import fragments
 from statuspush.core.report import Submission
-from statuspush.core.wire import fragments
 
 REPORTS = st.lists(
     st.builds(

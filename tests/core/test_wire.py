@@ -8,18 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from statuspush.core.contract import VOICE_STATUS, Wire
-from statuspush.core.report import Submission
-from statuspush.core.wire import (
+from statuspush.core.fragment import (
     SAMPLE_REPORTS,
-    NotAPush,
-    body,
-    decode,
-    encoded_size,
-    fit,
+    SPELLED,
     fragment,
     fragments,
+    json_array,
+    json_lines,
     sample_fragments,
 )
+from statuspush.core.report import Submission
+from statuspush.core.wire import NotAPush, body, decode, encoded_size, fit
 
 FIRST = (
     b'{"sid":"b3f2a9c1d4e84f60a7c5e2d190b8f7a6","uid":"order-1001",'
@@ -106,12 +105,43 @@ def form(text):
 @pytest.mark.parametrize(
     ("sample", "written"), [(SAMPLE_REPORTS[0], FIRST), (SAMPLE_REPORTS[1], SECOND)]
 )
-def test_a_fragment_is_compact_ascii_json_in_the_order_of_the_contract(sample, written):
-    assert fragment(sample) == written
+def test_a_fragment_spells_compact_ascii_json_in_the_order_of_the_contract(sample, written):
+    assert json_lines(fragment(sample)) == written
+
+
+def test_a_fragment_is_stored_as_it_was_since_the_first_file():
+    """Byte for byte: files of every version hold it."""
+    assert fragment(SAMPLE_REPORTS[0]) == (
+        b'\x01"b3f2a9c1d4e84f60a7c5e2d190b8f7a6"\x03"order-1001"\x04'
+        b"2024-05-17 10:22:33\x0515\x0615205201314\x0e"
+    )
+    assert fragment(SAMPLE_REPORTS[1]) == (
+        b'\x01"0c7d5e8f1a2b4c3d9e6f708192a3b4c5"\x022024-05-17 10:23:05\x050'
+        b'\x07"\\u7528\\u6237\\u4fe1\\u53f7\\u4e0d\\u4f73\\u3001\\u5173\\u673a\\u7b49"'
+        b"\x08\\u002b37258483726\x0f"
+    )
+
+
+@pytest.mark.parametrize("wire", list(Wire))
+def test_json_as_older_files_hold_it_is_sent_alike(wire):
+    assert body(FIRST + b"\n" + SECOND, wire) == BODIES[wire]
+
+
+@given(_SUBMISSIONS)
+def test_no_byte_that_shortens_occurs_in_what_is_spelled_out(submissions):
+    spelled = json_lines(joined(submissions))
+    assert not {byte for byte, _ in SPELLED} & {bytes((byte,)) for byte in spelled}
+    assert json.loads(json_array(joined(submissions))) == as_sent(submissions)
+
+
+def test_a_body_of_many_blocks_is_that_of_its_reports():
+    """What is encoded at a time ends in the midst of a report."""
+    many = joined(SAMPLE_REPORTS * 250)
+    assert body(many, Wire.ROBUST) == form(quote(json_array(many).decode(), safe=""))
 
 
 def test_the_sample_fragments_are_separated_by_a_line_feed():
-    assert sample_fragments() == FIRST + b"\n" + SECOND
+    assert sample_fragments() == b"\n".join(map(fragment, SAMPLE_REPORTS))
 
 
 def test_no_reports_have_no_fragments():
@@ -128,7 +158,7 @@ def test_the_body_of_the_samples_is_exact_to_the_byte(wire):
 def test_every_ascii_character_is_encoded_as_the_url_rules_say(wire, character):
     sample = Submission("a", character, "2024-05-17 10:22:33", 0, "110", "FAIL")
     written = fragment(sample)
-    text = f"[{written.decode()}]"
+    text = json_array(written).decode()
     if wire is not Wire.ROBUST:
         text = json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":"))
     encoded = quote(text, safe="")

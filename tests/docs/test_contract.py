@@ -10,12 +10,13 @@ import pytest
 from statuspush.core import wire
 from statuspush.core.ack import judge
 from statuspush.core.contract import PUSH_HEADERS, VOICE_STATUS, Wire
+from statuspush.core.fragment import json_lines, sample_fragments
 from statuspush.core.outcome import Answered, Cause, Outcome
 from statuspush.core.signature import sign
 from statuspush.store.base import PushSettings
 
 BOTH = pytest.mark.parametrize("name", ["docs/contract.md", "docs/contract.zh.md"])
-FRAGMENTS = wire.sample_fragments()
+FRAGMENTS = sample_fragments()
 
 
 def _after(document, comment):
@@ -116,5 +117,5 @@ def test_the_example_receiver_takes_every_wire_form(document, name, tmp_path, mo
     stored = sqlite3.connect(tmp_path / "calls.db")
     reports = [json.loads(row[0]) for row in stored.execute("SELECT report FROM calls")]
     stored.close()
-    expected = [json.loads(line) for line in FRAGMENTS.splitlines()]
+    expected = [json.loads(line) for line in json_lines(FRAGMENTS).splitlines()]
     assert sorted(reports, key=str) == sorted(expected, key=str)

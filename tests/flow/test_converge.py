@@ -10,6 +10,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from statuspush.core.fragment import json_lines
 from statuspush.core.lifecycle import State
 from statuspush.core.outcome import Answered, Cause, Unanswered
 
@@ -73,7 +74,7 @@ async def check(house, customers, names, crashes):
         assert {push.state for push in pushes} <= {State.DELIVERED, State.EXHAUSTED}
         ended = {State.DELIVERED: [], State.EXHAUSTED: []}
         for push in pushes:
-            for fragment in (await house.push(push.id)).fragments.split(b"\n"):
+            for fragment in json_lines((await house.push(push.id)).fragments).splitlines():
                 ended[push.state].append(json.loads(fragment)["sid"])
         assert sorted(chain.from_iterable(ended.values())) == sorted(house.submitted[name])
         assert set(ended[State.DELIVERED]) <= customers.acknowledged

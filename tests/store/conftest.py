@@ -16,6 +16,7 @@ import pytest
 
 from statuspush.core.batch import make_batch
 from statuspush.core.contract import VOICE_STATUS, Mode
+from statuspush.core.fragment import json_lines
 from statuspush.core.lifecycle import State, decide
 from statuspush.core.outcome import Outcome
 from statuspush.core.report import Submission
@@ -51,7 +52,7 @@ def report(number, account="acme", **fields):
 def sids(found):
     """The sids in a claim, a push or its fragments, in order."""
     lines = found if isinstance(found, bytes) else found.fragments
-    return [json.loads(line)["sid"] for line in lines.split(b"\n") if line]
+    return [json.loads(line)["sid"] for line in json_lines(lines).splitlines()]
 
 
 def state_under_way(state):

@@ -3,8 +3,8 @@
 import pytest
 
 from statuspush.core import batch
+from statuspush.core.fragment import fragments, json_lines
 from statuspush.core.report import Submission
-from statuspush.core.wire import fragments
 from statuspush.store.base import UnknownAccounts
 from statuspush.store.sqlite import log, lookups
 
@@ -49,7 +49,7 @@ async def test_a_sid_twice_in_a_call_is_stored_once_the_first_one(desk):
     await desk.account()
     await desk.append([desk.report(1, duration=1), desk.report(2), desk.report(1, duration=2)])
     (found,) = await desk.find(sid="sid-1")
-    assert b'"duration":1,' in found.fragment
+    assert b'"duration":1,' in json_lines(found.fragment)
     assert await desk.deliver_all() == [["sid-1", "sid-2"]]
 
 

@@ -195,7 +195,7 @@ async def test_a_clock_that_is_behind_at_one_start_makes_nothing_old(desk):
 
 
 async def test_a_step_removes_so_many_bytes_at_most(desk, monkeypatch):
-    monkeypatch.setattr(retention, "_CHUNK_BYTES", 500)
+    monkeypatch.setattr(retention, "_CHUNK_BYTES", 200)
     await desk.account(mode=Mode.OFF)
     for _ in range(20):
         await desk.submit(1)

@@ -138,10 +138,10 @@ async def _send(push: _Push, *, allow_private: bool) -> tuple["Verdict", float, 
 
 def _fragments(file: str | None) -> bytes:
     """The reports as they are stored, newline-joined."""
-    from statuspush.core import wire  # noqa: PLC0415
+    from statuspush.core import fragment  # noqa: PLC0415
 
     if file is None:
-        return wire.sample_fragments()
+        return fragment.sample_fragments()
     from statuspush.cli.submitting.read import Format, read_reports  # noqa: PLC0415
     from statuspush.core.report import InvalidReports, read_submissions  # noqa: PLC0415
 
@@ -161,7 +161,7 @@ def _fragments(file: str | None) -> bytes:
     except InvalidReports as error:
         found = [f"line {lines[e.index].number}: {e.field}: {e.message}" for e in error.errors]
         raise InputError("\n  ".join([f"{error.total} mistakes in the reports", *found])) from None
-    return b"\n".join(wire.fragments(reports))
+    return b"\n".join(fragment.fragments(reports))
 
 
 def _extra(lines: list[str] | None) -> list[tuple[str, str]]:

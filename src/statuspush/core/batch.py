@@ -13,8 +13,8 @@ from typing import Final
 import msgspec
 import xxhash
 
+from statuspush.core.fragment import fragment, fragments
 from statuspush.core.report import Submission
-from statuspush.core.wire import fragment, fragments
 
 NO_UID: Final = 0
 """Stands where a report has no uid; no text has it as its fingerprint."""
@@ -31,7 +31,7 @@ class Batch(msgspec.Struct, frozen=True, gc=False):
     counts: list[int]
     """How many reports each account has."""
     bodies: list[bytes]
-    """Each account's fragments (core.wire), newline-joined, in the submission's order."""
+    """Each account's fragments (core.fragment), newline-joined, in the submission's order."""
     keys: bytes
     """Fingerprints in the order of ``bodies``, 8 bytes each in the machine's byte order: all
     sids, then all mobiles, then all uids (:data:`NO_UID` for none)."""

@@ -11,6 +11,7 @@ from statuspush.clock import Clock, Milliseconds
 from statuspush.core import signature, wire
 from statuspush.core.ack import Verdict, judge
 from statuspush.core.contract import PUSH_HEADERS, VOICE_STATUS, Kind
+from statuspush.core.fragment import sample_fragments
 from statuspush.core.lifecycle import Halve, Retry, decide
 from statuspush.core.outcome import Outcome, SendResult
 from statuspush.store.base import Attempt, ClaimedPush, PushSettings, Recording
@@ -136,7 +137,7 @@ class Send:
 
         ``settings`` must have a URL. Nothing is stored, and nothing is retried.
         """
-        fragments = wire.sample_fragments()
+        fragments = sample_fragments()
         reports = fragments.count(b"\n") + 1
         request = self.request(settings, fragments, push=f"test_{show(0)[4:]}", attempt=1)
         began = time.perf_counter()

@@ -152,7 +152,7 @@ class ClaimedPush(msgspec.Struct, frozen=True):
     settings: PushSettings
     """As of the claim; a changed setting holds from the next claim on."""
     fragments: bytes
-    """The reports in order, in their stored form (core.wire), newline-joined."""
+    """The reports in order, in their stored form (core.fragment), newline-joined."""
     reports: int
     attempt: int
     """Number of this attempt in the push's history, from 1."""

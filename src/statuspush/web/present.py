@@ -7,6 +7,7 @@ import msgspec
 
 from statuspush.clock import Milliseconds
 from statuspush.core.ack import hint
+from statuspush.core.fragment import json_lines
 from statuspush.core.outcome import Outcome
 from statuspush.flow.send import TestVerdict
 from statuspush.store.base import (
@@ -154,7 +155,7 @@ def history_view(history: ReportHistory, language: Language) -> HistoryView:
 
 def _reports_view(fragments: bytes) -> list[ReportView]:
     """Stored reports, newline-joined, as objects."""
-    return [ReportView(**report) for report in _read_lines(fragments)]
+    return [ReportView(**report) for report in _read_lines(json_lines(fragments))]
 
 
 def _attempts_view(attempts: Sequence[Attempt], language: Language) -> list[AttemptView]:

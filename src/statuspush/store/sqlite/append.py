@@ -17,6 +17,7 @@ import numpy as np
 
 from statuspush.clock import Milliseconds
 from statuspush.core.batch import Batch
+from statuspush.core.fragment import json_array
 from statuspush.store.sqlite.chunks import CHUNK_REPORTS, OpenChunk
 from statuspush.store.sqlite.hot import AccountState
 from statuspush.store.sqlite.log import ReportLog
@@ -37,7 +38,7 @@ _sids_decoder: Final = msgspec.json.Decoder(list[_Sid])
 
 def _sids_of(lines: bytes) -> list[str]:
     """The sids of fragments that are newline-joined."""
-    return [held.sid for held in _sids_decoder.decode(b"[" + lines.replace(b"\n", b",") + b"]")]
+    return [held.sid for held in _sids_decoder.decode(json_array(lines))]
 
 
 class Appends:

@@ -15,6 +15,7 @@ import numpy as np
 
 from statuspush.clock import Milliseconds
 from statuspush.core.batch import NO_UID, fingerprint
+from statuspush.core.fragment import json_array
 from statuspush.store.sqlite.chunks import Chunk, ChunksInMemory
 from statuspush.store.sqlite.hot import AccountState
 from statuspush.store.sqlite.marks import marks_of
@@ -39,7 +40,7 @@ _keys_decoder: Final = msgspec.json.Decoder(list[Keys])
 
 def keys_of(body: bytes) -> list[Keys]:
     """The keys of a chunk's reports, in order."""
-    return _keys_decoder.decode(b"[" + body.replace(b"\n", b",") + b"]")
+    return _keys_decoder.decode(json_array(body))
 
 
 class ReportLog:
