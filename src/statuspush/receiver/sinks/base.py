@@ -1,0 +1,26 @@
+"""What a sink is: where the receiver's service hands reports on to."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from statuspush.receiver.report import Report
+
+
+class Sink(Protocol):
+    """Takes reports over. One call at a time; all calls are made on one event loop.
+
+    Delivery is at least once: after a crash, or after an error, the same reports come again.
+    """
+
+    async def open(self) -> None:
+        """Get ready; raises :class:`statuspush.core.errors.StatuspushError` if that can't be."""
+
+    async def deliver(self, reports: Sequence[Report]) -> None:
+        """Hand all of these reports on, in order; at least one.
+
+        Returns when they are safe at the other side (on disk, acknowledged, committed). Raises any
+        exception when that is not certain; then all of them are handed over again later.
+        """
+
+    async def close(self) -> None:
+        """Finish what is open; nothing is delivered afterwards."""
