@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 import msgspec
 import pytest
 
+from statuspush.core import sid_filter
 from statuspush.core.batch import make_batch
 from statuspush.core.contract import VOICE_STATUS, Mode
 from statuspush.core.fragment import json_lines
@@ -21,10 +22,10 @@ from statuspush.core.lifecycle import State, decide
 from statuspush.core.outcome import Outcome
 from statuspush.core.report import Submission
 from statuspush.core.wire import encoded_size
+from statuspush.sqlite.file import connect
 from statuspush.store.base import Attempt, Recording
-from statuspush.store.sqlite import SqliteStore, push_index, sid_filter, tail
+from statuspush.store.sqlite import SqliteStore, push_index, tail
 from statuspush.store.sqlite.accounts import load_accounts
-from statuspush.store.sqlite.file import connect
 from statuspush.store.sqlite.log import ReportLog
 
 START = 1_767_323_045_678

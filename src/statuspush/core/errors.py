@@ -14,3 +14,7 @@ class InputError(StatuspushError):
 
 class ServiceError(StatuspushError):
     """The fault is ours or our machine's; the same call may succeed later."""
+
+
+class StoreRefused(ServiceError):
+    """Stored data can't be opened: wrong schema version, or another process holds the file."""

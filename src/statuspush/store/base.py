@@ -31,10 +31,6 @@ class StoreBroken(ServiceError):
     """The engine can't promise durability any more (an fsync failed); a restart is needed."""
 
 
-class StoreRefused(ServiceError):
-    """The engine can't be opened: wrong schema version, or another process holds the file."""
-
-
 class UnknownAccount(InputError):
     """No account of that name."""
 
@@ -292,7 +288,7 @@ class Store(Protocol):
         service was down must not delay a retry.
         Pushes found ``sending`` on an engine of one process are ``waiting`` again, due at once,
         with an attempt ``interrupted`` in their history that does not count.
-        Raises :class:`StoreRefused`.
+        Raises :class:`~statuspush.core.errors.StoreRefused`.
         """
         ...
 

@@ -5,7 +5,8 @@ from functools import partial
 
 import pytest
 
-from statuspush.store.sqlite import commit, sid_filter, tail
+from statuspush.core import sid_filter
+from statuspush.store.sqlite import commit, tail
 
 
 class Watched(sqlite3.Connection):

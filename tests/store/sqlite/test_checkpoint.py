@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from statuspush.core.batch import make_batch
+from statuspush.sqlite import checkpoint
 from statuspush.store.base import StoreBroken
-from statuspush.store.sqlite import checkpoint
 
 LIMIT = 256 << 10
 

@@ -7,8 +7,8 @@ import pytest
 
 from statuspush.core.contract import Mode
 from statuspush.core.lifecycle import State
+from statuspush.sqlite.file import connect
 from statuspush.store.sqlite.accounts import load_accounts
-from statuspush.store.sqlite.file import connect
 from statuspush.store.sqlite.log import ReportLog
 
 ALL = frozenset(State)

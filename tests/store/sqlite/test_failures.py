@@ -9,6 +9,7 @@ import pytest
 
 from statuspush.core.batch import make_batch
 from statuspush.core.lifecycle import State
+from statuspush.sqlite import damage
 from statuspush.store.base import (
     PushSettings,
     StoreBroken,
@@ -18,7 +19,7 @@ from statuspush.store.base import (
 from statuspush.store.sqlite import SqliteStore, commit
 
 CODES = [sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_BUSY]
-BREAKING = sorted(commit.BROKEN)
+BREAKING = sorted(damage.BROKEN)
 ALL = frozenset(State)
 
 
@@ -339,6 +340,7 @@ import asyncio, resource, sys
 from statuspush.core.batch import make_batch
 from statuspush.core.report import Submission
 from statuspush.store.base import PushSettings, StoreUnavailable
+from statuspush.sqlite import damage
 from statuspush.store.sqlite import SqliteStore, commit
 
 commit._PROBE_SECONDS = 0

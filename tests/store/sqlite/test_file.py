@@ -8,13 +8,14 @@ import sys
 
 import pytest
 
-from statuspush.store.base import StoreRefused
+from statuspush.core.errors import StoreRefused
+from statuspush.sqlite.file import Schema
 from statuspush.store.sqlite import SqliteStore, file, migrate_file, schema_version
 
 NOW = 1_767_323_045_678
 OPEN = """
 import asyncio, sys
-from statuspush.store.base import StoreRefused
+from statuspush.core.errors import StoreRefused
 from statuspush.store.sqlite import SqliteStore
 try:
     asyncio.run(SqliteStore(sys.argv[1]).open(1767323045678))
@@ -118,7 +119,7 @@ async def test_a_file_has_our_mark_pages_and_journal(path):
     asked = ("application_id", "page_size", "journal_mode", "user_version")
     found = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in asked]
     connection.close()
-    assert found == [file.APPLICATION_ID, 8192, "wal", file.migrations()[-1][0]]
+    assert found == [file.SCHEMA.application_id, 8192, "wal", file.SCHEMA.migrations()[-1][0]]
 
 
 async def test_every_commit_is_synced(path):
@@ -168,7 +169,7 @@ async def test_a_newer_schema_is_refused_untouched(path):
     with pytest.raises(StoreRefused, match="schema version 99"):
         await SqliteStore(path).open(NOW)
     assert path.read_bytes() == before
-    assert schema_version(path) == (99, file.migrations()[-1][0])
+    assert schema_version(path) == (99, file.SCHEMA.migrations()[-1][0])
 
 
 async def test_an_older_schema_is_upgraded_and_keeps_its_data(path, monkeypatch):
@@ -176,9 +177,9 @@ async def test_an_older_schema_is_upgraded_and_keeps_its_data(path, monkeypatch)
     await store.open(NOW)
     await store.put_account("a", "A", b"", NOW)
     await store.close()
-    newest = file.migrations()[-1][0]
-    steps = [*file.migrations(), (newest + 1, "CREATE TABLE further (a INTEGER) STRICT;")]
-    monkeypatch.setattr(file, "migrations", lambda: steps)
+    newest = file.SCHEMA.migrations()[-1][0]
+    steps = [*file.SCHEMA.migrations(), (newest + 1, "CREATE TABLE further (a INTEGER) STRICT;")]
+    monkeypatch.setattr(Schema, "migrations", lambda _: steps)
     assert schema_version(path) == (newest, newest + 1)
     store = SqliteStore(path)
     await store.open(NOW)
@@ -192,24 +193,24 @@ async def test_an_older_schema_is_upgraded_and_keeps_its_data(path, monkeypatch)
 
 
 def test_a_file_can_be_migrated_without_being_opened(path):
-    newest = file.migrations()[-1][0]
+    newest = file.SCHEMA.migrations()[-1][0]
     assert migrate_file(path) == (0, newest)
     assert migrate_file(path) == (newest, newest)
 
 
 async def test_a_migration_that_fails_leaves_the_file_at_its_version(path, monkeypatch):
     await open_and_close(path)
-    real = file.migrations()
+    real = file.SCHEMA.migrations()
     newest = real[-1][0]
     broken = [
         *real,
         (newest + 1, "CREATE TABLE further (a INTEGER) STRICT; CREATE TABLE further (b);"),
     ]
-    monkeypatch.setattr(file, "migrations", lambda: broken)
+    monkeypatch.setattr(Schema, "migrations", lambda _: broken)
     with pytest.raises(StoreRefused, match="further"):
         await SqliteStore(path).open(NOW)
     assert schema_version(path)[0] == newest
-    monkeypatch.setattr(file, "migrations", lambda: real)
+    monkeypatch.setattr(Schema, "migrations", lambda _: real)
     await open_and_close(path)
 
 

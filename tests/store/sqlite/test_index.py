@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from statuspush.core import sid_filter
 from statuspush.core.batch import NO_UID, make_batch
 from statuspush.core.lifecycle import State
-from statuspush.store.sqlite import lookups, sid_filter
+from statuspush.core.sid_filter import SidFilter, make_filter
+from statuspush.store.sqlite import lookups
 from statuspush.store.sqlite.ranges import newest, united
 from statuspush.store.sqlite.runs import sort_run
-from statuspush.store.sqlite.sid_filter import SidFilter, make_filter
 from statuspush.store.sqlite.tail import MOBILE, SID, UID, Tail
 
 KEYS = st.lists(st.integers(0, 2**64 - 1), max_size=60)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from statuspush.core.contract import Mode
 from statuspush.core.lifecycle import State
+from statuspush.sqlite.file import Schema
 from statuspush.store.base import PushSettings, StoreUnavailable
 from statuspush.store.sqlite import SqliteStore, file, push_index
 from statuspush.store.sqlite.push_index import DirectoryStep, PushIndex
@@ -21,7 +22,7 @@ class Shelf:
 
     def __init__(self, pushes, in_directory):
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
-        for _, sql in file.migrations():
+        for _, sql in file.SCHEMA.migrations():
             self.connection.executescript(sql)
         self.rows = [(number * 10, *push) for number, push in enumerate(pushes, 1)]
         self.index = PushIndex()
@@ -125,8 +126,8 @@ async def test_a_step_of_the_directory_that_is_not_stored_is_done_again(
 
 async def test_pushes_of_a_file_of_the_first_version_are_found(tmp_path, monkeypatch):
     path, now = tmp_path / "status.db", 1_767_323_045_678
-    real = file.migrations()
-    monkeypatch.setattr(file, "migrations", lambda: real[:1])
+    real = file.SCHEMA.migrations()
+    monkeypatch.setattr(Schema, "migrations", lambda _: real[:1])
     file.migrate_file(path)
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute(
@@ -143,7 +144,7 @@ async def test_pushes_of_a_file_of_the_first_version_are_found(tmp_path, monkeyp
         [(5, 1, 2, "delivered", None), (6, 3, 1, "waiting", now)],
     )
     connection.close()
-    monkeypatch.setattr(file, "migrations", lambda: real)
+    monkeypatch.setattr(Schema, "migrations", lambda _: real)
     store = SqliteStore(path)
     await store.open(now)
     try:

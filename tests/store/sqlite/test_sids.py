@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from statuspush.core.batch import fingerprint, make_batch
+from statuspush.core.sid_filter import make_filter
+from statuspush.sqlite.file import Schema
 from statuspush.store.sqlite import SqliteStore, file
-from statuspush.store.sqlite.sid_filter import make_filter
 
 NOW = 1_767_323_045_678
 
@@ -59,8 +60,8 @@ async def test_a_repeated_report_is_compared_with_its_own_account_only(desk, mon
 async def test_sids_of_a_file_of_the_second_version_are_known(tmp_path, monkeypatch, new_desk):
     """Its filters are of the sids alone; they are made anew."""
     path = tmp_path / "status.db"
-    real = file.migrations()
-    monkeypatch.setattr(file, "migrations", lambda: real[:2])
+    real = file.SCHEMA.migrations()
+    monkeypatch.setattr(Schema, "migrations", lambda _: real[:2])
     file.migrate_file(path)
     connection = sqlite3.connect(path, isolation_level=None)
     for account in (1, 2):
@@ -95,7 +96,7 @@ async def test_sids_of_a_file_of_the_second_version_are_known(tmp_path, monkeypa
                 (bucket, np.array(found, entry).tobytes()),
             )
     connection.close()
-    monkeypatch.setattr(file, "migrations", lambda: real)
+    monkeypatch.setattr(Schema, "migrations", lambda _: real)
     for _ in range(2):
         store = SqliteStore(path)
         await store.open(NOW)

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import structlog
 
 from statuspush.core.errors import InputError
+from statuspush.sqlite.damage import breaks
 from statuspush.store.base import StoreBroken, StoreUnavailable
 from statuspush.telemetry import Telemetry
 
@@ -32,23 +33,6 @@ _PROBE_SECONDS = 0.5
 """After a failed commit nothing is tried for so long; then one harmless write decides."""
 _RAISED = object()
 """Stands for the result of a verb that raised what it must not."""
-BROKEN = frozenset(
-    {
-        sqlite3.SQLITE_IOERR_FSYNC,
-        sqlite3.SQLITE_IOERR_DIR_FSYNC,
-        sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_NOTADB,
-    }
-)
-"""After these nobody knows what the disk holds; going on would acknowledge lies."""
-_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-"""Likewise, with all their extended codes."""
-
-
-def breaks(error: sqlite3.Error) -> bool:
-    """Does the error leave in doubt what is on the disk?"""
-    code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and (code in BROKEN or code & 0xFF in _DAMAGED)
 
 
 @dataclass(slots=True)

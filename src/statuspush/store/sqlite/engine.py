@@ -16,6 +16,8 @@ from statuspush.core.batch import Batch
 from statuspush.core.contract import Mode
 from statuspush.core.errors import InputError
 from statuspush.core.lifecycle import State
+from statuspush.sqlite.checkpoint import Checkpoints
+from statuspush.sqlite.file import FileLock, connect, migrate, open_database, refusing
 from statuspush.store import push_id
 from statuspush.store.base import (
     Account,
@@ -42,10 +44,9 @@ from statuspush.store.sqlite.accounts import (
     write_settings,
 )
 from statuspush.store.sqlite.append import Appends
-from statuspush.store.sqlite.checkpoint import Checkpoints
 from statuspush.store.sqlite.claims import Claims
 from statuspush.store.sqlite.commit import GroupCommit
-from statuspush.store.sqlite.file import FileLock, connect, migrate, open_database, refusing
+from statuspush.store.sqlite.file import SCHEMA
 from statuspush.store.sqlite.hot import AccountState, Turns
 from statuspush.store.sqlite.log import ReportLog
 from statuspush.store.sqlite.lookups import Lookups
@@ -89,7 +90,7 @@ class SqliteStore:
             undo.pop_all()
 
     def _open_file(self, now: Milliseconds, latest_due: Milliseconds | None) -> None:
-        migrate(self._connection, self._path)
+        migrate(self._connection, self._path, SCHEMA)
         self._now = now
         self._log = ReportLog(self._connection)
         self._appends = Appends(self._connection, self._log)

@@ -16,11 +16,11 @@ import numpy as np
 from statuspush.clock import Milliseconds
 from statuspush.core.batch import NO_UID, fingerprint
 from statuspush.core.fragment import json_array
+from statuspush.core.marks import marks_of
+from statuspush.core.sid_filter import SidFilter
 from statuspush.store.sqlite.chunks import Chunk, ChunksInMemory
 from statuspush.store.sqlite.hot import AccountState
-from statuspush.store.sqlite.marks import marks_of
 from statuspush.store.sqlite.runs import Run, chunks_of_range, chunks_of_seqs
-from statuspush.store.sqlite.sid_filter import SidFilter
 from statuspush.store.sqlite.tail import Tail
 
 _LOADED_TOGETHER: Final = 20

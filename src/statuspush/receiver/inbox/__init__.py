@@ -1,0 +1,6 @@
+"""The inbox: what arrived is on disk here before a push is acknowledged."""
+
+from statuspush.receiver.inbox.inbox import Batch, Inbox, Stored
+from statuspush.receiver.inbox.writer import InboxBroken, InboxFull, InboxUnavailable
+
+__all__ = ["Batch", "Inbox", "InboxBroken", "InboxFull", "InboxUnavailable", "Stored"]

@@ -1,0 +1,221 @@
+"""The inbox on one SQLite file: reports in, durable and each sid once; batches out, in order."""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import msgspec
+import numpy as np
+
+from statuspush.clock import Milliseconds
+from statuspush.receiver.inbox.seen import Seen, mark
+from statuspush.receiver.inbox.writer import Verb, Writer
+from statuspush.sqlite.file import FileLock, Schema, connect, migrate, open_database, refusing
+
+T = TypeVar("T")
+
+SCHEMA: Final = Schema(application_id=0x53545249, package="statuspush.receiver.inbox")
+"""The file is marked "STRI"."""
+WINDOW_MS: Final = 72 * 3600 * 1000
+"""How long a sid is remembered: as long as a platform keeps reports (contract section 7)."""
+MAX_WAITING_BYTES: Final = 64 << 20
+_CHECKPOINT_PAGES: Final = 4096
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """What became of the reports of one push."""
+
+    new: int
+    repeats: int
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Reports of one account that arrived together, in the order of arrival."""
+
+    id: int
+    arrived_at: Milliseconds
+    account: str
+    reports: int
+    body: bytes
+    """A JSON object a line."""
+
+
+class _Put(msgspec.Struct, frozen=True):
+    account: str
+    sids: Sequence[str]
+    marks: Sequence[int]
+    body: bytes
+    now: Milliseconds
+
+
+class Inbox:
+    """Holds what arrived until it is handled and the window is over; for one process.
+
+    Every method may be called from any thread.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        window_ms: int = WINDOW_MS,
+        max_waiting_bytes: int = MAX_WAITING_BYTES,
+        stored: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Name the file; nothing is opened yet.
+
+        :param stored: called on the inbox's thread after each commit that brought new reports.
+        """
+        self._path = path
+        self._window_ms = window_ms
+        self._max_waiting_bytes = max_waiting_bytes
+        self._stored = stored
+        self._lock = FileLock(path)
+        self._connection: sqlite3.Connection
+        self._writer: Writer
+
+    def open(self) -> None:
+        """Open or make the file; raises :class:`~statuspush.core.errors.StoreRefused`."""
+        self._lock.acquire()
+        try:
+            open_database(self._path).close()
+            with refusing(self._path):
+                self._connection = connect(self._path)
+                try:
+                    migrate(self._connection, self._path, SCHEMA)
+                    self._connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+                    work = _Work(self._connection, self._window_ms, self._stored)
+                except BaseException:
+                    self._connection.close()
+                    raise
+        except BaseException:
+            self._lock.release()
+            raise
+        self._writer = Writer(self._connection, work, max_bytes=self._max_waiting_bytes)
+
+    def close(self) -> None:
+        """Store what waits, and let the next process in."""
+        self._writer.close()
+        self._connection.close()
+        self._lock.release()
+
+    def put(
+        self, account: str, sids: Sequence[str], body: bytes, now: Milliseconds
+    ) -> "Future[Stored]":
+        """Store the reports of a push; the future is answered once they are on disk.
+
+        Of a sid that the account has had within the window, or twice in the call, one report is
+        kept: the first. Everything of a push is stored, or nothing.
+
+        :param sids: of the reports, in order.
+        :param body: the reports, a JSON object a line, each with its ``sid`` as text.
+        """
+        marks = [mark(account, sid) for sid in sids]
+        return self._writer.call(_Put(account, sids, marks, body, now), len(body))
+
+    def run(self, verb: Verb[T]) -> "Future[T]":
+        """Have a verb read and write inside the next transaction; answered once it is on disk."""
+        return self._writer.call(verb)
+
+    def batches(self, after: int, limit: int) -> "Future[list[Batch]]":
+        """Batches with ids greater than ``after``, oldest first, ``limit`` at most."""
+
+        def read(connection: sqlite3.Connection) -> list[Batch]:
+            rows = connection.execute(
+                "SELECT id, arrived_at, account, reports, body FROM batches"
+                " WHERE id > ? ORDER BY id LIMIT ?",
+                (after, limit),
+            )
+            return [Batch(*row) for row in rows]
+
+        return self.run(read)
+
+
+class _Work:
+    """What the writer does with a group of calls."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, window_ms: int, stored: Callable[[], None]
+    ) -> None:
+        self._connection = connection
+        self._window_ms = window_ms
+        self._stored = stored
+        self._seen = Seen(connection)
+        self._last = self._seen.load()
+        self._after: list[Callable[[], None]] = []
+        self._new = False
+
+    def begin(self, calls: Sequence[Any]) -> list[Any]:
+        self._after = []
+        self._new = False
+        puts = [call for call in calls if isinstance(call, _Put)]
+        stored = iter(self._put(puts)) if puts else iter(())
+        return [
+            next(stored) if isinstance(call, _Put) else call(self._connection) for call in calls
+        ]
+
+    def committed(self) -> None:
+        for each in self._after:
+            each()
+        if self._new:
+            self._stored()
+
+    def rolled_back(self) -> None:
+        self._last = self._seen.load()
+
+    def _put(self, puts: Sequence[_Put]) -> list[Stored]:
+        """Store the reports of many pushes: one look for repeats, one row an account."""
+        before, now = self._last, max(put.now for put in puts)
+        names = [(put.account, sid) for put in puts for sid in put.sids]
+        marks = [each for put in puts for each in put.marks]
+        known = self._seen.known(marks, names.__getitem__)
+        fresh: dict[str, _Fresh] = {}
+        first: set[tuple[str, str]] = set()
+        results: list[Stored] = []
+        start = 0
+        for put in puts:
+            new = []
+            for index in range(start, start + len(put.sids)):
+                if index not in known and names[index] not in first:
+                    first.add(names[index])
+                    new.append(index - start)
+            if new:
+                fresh.setdefault(put.account, _Fresh([], [])).add(put, new)
+            results.append(Stored(len(new), len(put.sids) - len(new)))
+            start += len(put.sids)
+        if self._seen.to_sort:
+            self._after.append(self._seen.sort(before))
+            self._after.append(self._seen.forget(now - self._window_ms))
+        for account, held in fresh.items():
+            self._insert(account, held, now)
+        return results
+
+    def _insert(self, account: str, held: "_Fresh", now: Milliseconds) -> None:
+        self._last += 1
+        batch, marks = self._last, held.marks
+        packed = np.array(marks, np.uint64).tobytes()
+        body = b"\n".join(held.bodies)
+        self._connection.execute(
+            "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?)",
+            (batch, now, account, len(marks), packed, body),
+        )
+        self._after.append(lambda: self._seen.add(batch, marks, now))
+        self._new = True
+
+
+class _Fresh(msgspec.Struct):
+    """What one account gets of a group."""
+
+    bodies: list[bytes]
+    marks: list[int]
+
+    def add(self, put: _Put, new: Sequence[int]) -> None:
+        """Take in the reports of a push that are new, by their places in it."""
+        if len(new) == len(put.sids):
+            self.bodies.append(put.body)
+        else:
+            lines = put.body.split(b"\n")
+            self.bodies.extend([lines[place] for place in new])
+        self.marks.extend([put.marks[place] for place in new])

@@ -1,0 +1,175 @@
+"""Which sids have arrived before: a filter over sorted runs on disk, and a dict for the newest.
+
+A sid is known by its *mark*, 64 bits that stand for it and its account. The newest marks are in
+memory; when enough have gathered they are sorted in bulk into a run, of which only a filter stays
+in memory (4 bytes a sid). What the filter lets through is looked up in the run, and then compared
+letter by letter with the reports that are stored, so that no two sids are ever taken for one.
+"""
+
+import json
+import sqlite3
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from statuspush.clock import Milliseconds
+from statuspush.core.batch import fingerprint
+from statuspush.core.sid_filter import SidFilter, make_filter
+
+RUN_REPORTS: Final = 65_536
+"""Marks that make a run: what a filter is laid out for."""
+_RUNS_AT_HAND: Final = 8
+
+_Marks = npt.NDArray[np.uint64]
+
+
+class _Sid(msgspec.Struct, gc=False):
+    sid: str
+
+
+_read_sid: Final = msgspec.json.Decoder(_Sid).decode
+
+
+def _sid_of(line: bytes) -> str:
+    try:
+        return _read_sid(line).sid
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        # Half a surrogate pair, which the standard library reads and writes.
+        return str(json.loads(line)["sid"])
+
+
+def mark(account: str, sid: str) -> int:
+    """64 bits for a sid of an account; accounts may number their reports alike."""
+    return fingerprint(f"{account}\n{sid}" if account else sid)
+
+
+class Seen:
+    """The sids within the window; used by the inbox's writer alone."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._filter = SidFilter()
+        self._tail: dict[int, list[int]] = {}
+        """Mark -> batches whose reports have it: nearly always one."""
+        self._tail_marks = 0
+        self._newest_at: Milliseconds = 0
+        self._run = lru_cache(_RUNS_AT_HAND)(self._read_run)
+
+    def load(self) -> int:
+        """Read what is stored; returns the id of the last batch."""
+        self._filter = SidFilter()
+        self._tail, self._tail_marks, self._newest_at = {}, 0, 0
+        self._run.cache_clear()
+        rows = self._connection.execute("SELECT id, filter FROM runs ORDER BY id")
+        self._filter.load(rows)
+        (sorted_up_to,) = self._connection.execute(
+            "SELECT coalesce(max(last_batch), 0) FROM runs"
+        ).fetchone()
+        last: int = sorted_up_to
+        for last, at, marks in self._connection.execute(
+            "SELECT id, arrived_at, marks FROM batches WHERE id > ? ORDER BY id", (sorted_up_to,)
+        ):
+            self.add(last, np.frombuffer(marks, np.uint64).tolist(), at)
+        return last
+
+    def known(self, marks: Sequence[int], names: Callable[[int], tuple[str, str]]) -> set[int]:
+        """Indices of those that arrived before.
+
+        :param names: gives account and sid of an index, to be compared with what is stored.
+        """
+        found: set[int] = set()
+        tail = self._tail
+        for index in [index for index, each in enumerate(marks) if each in tail]:
+            if self._holds(tail[marks[index]], *names(index)):
+                found.add(index)
+        for index, runs in self._filter.look(marks).items():
+            if index not in found:
+                batches = [batch for run in runs for batch in self._in_run(run, marks[index])]
+                if batches and self._holds(batches, *names(index)):
+                    found.add(index)
+        return found
+
+    def _holds(self, batches: Sequence[int], account: str, sid: str) -> bool:
+        for batch in batches:
+            row = self._connection.execute(
+                "SELECT body FROM batches WHERE id = ? AND account = ?", (batch, account)
+            ).fetchone()
+            if row is not None and sid in map(_sid_of, row[0].split(b"\n")):
+                return True
+        return False
+
+    def _in_run(self, run: int, wanted: int) -> list[int]:
+        marks, batches = self._run(run)
+        first, end = (
+            int(np.searchsorted(marks, np.uint64(wanted), side)) for side in ("left", "right")
+        )
+        found: list[int] = batches[first:end].tolist()
+        return found
+
+    def _read_run(self, run: int) -> tuple[_Marks, npt.NDArray[np.int64]]:
+        row = self._connection.execute(
+            "SELECT marks, batches FROM runs WHERE id = ?", (run,)
+        ).fetchone()
+        return np.frombuffer(row[0], np.uint64), np.frombuffer(row[1], np.int64)
+
+    def add(self, batch: int, marks: Sequence[int], at: Milliseconds) -> None:
+        """A batch is stored; its sids are known from now on."""
+        for each in marks:
+            self._tail.setdefault(each, []).append(batch)
+        self._tail_marks += len(marks)
+        self._newest_at = max(self._newest_at, at)
+
+    @property
+    def to_sort(self) -> bool:
+        """Whether enough have gathered for a run."""
+        return self._tail_marks >= RUN_REPORTS
+
+    def sort(self, last_batch: int) -> Callable[[], None]:
+        """Write the newest marks as a run, in the transaction that is open.
+
+        Returns what takes the run into memory once the transaction is committed.
+        """
+        pairs = [(each, batch) for each, batches in self._tail.items() for batch in batches]
+        marks = np.array([each for each, _ in pairs], np.uint64)
+        batches = np.array([batch for _, batch in pairs], np.int64)
+        order = np.argsort(marks, kind="stable")
+        cursor = self._connection.execute(
+            "INSERT INTO runs (last_batch, newest_at, filter, marks, batches)"
+            " VALUES (?, ?, ?, ?, ?)",
+            (
+                last_batch,
+                self._newest_at,
+                make_filter(marks),
+                marks[order].tobytes(),
+                batches[order].tobytes(),
+            ),
+        )
+        run = cursor.lastrowid
+        assert run is not None
+
+        def adopt() -> None:
+            self._filter.assign(run, self._filter.prepare(marks))
+            self._tail, self._tail_marks, self._newest_at = {}, 0, 0
+
+        return adopt
+
+    def forget(self, older_than: Milliseconds) -> Callable[[], None]:
+        """Drop the oldest run if all of it arrived before, in the open transaction.
+
+        Returns what takes that into memory once the transaction is committed.
+        """
+        rows = self._connection.execute(
+            "DELETE FROM runs WHERE id = (SELECT min(id) FROM runs) AND newest_at < ? RETURNING id",
+            (older_than,),
+        ).fetchall()
+
+        def drop() -> None:
+            for (run,) in rows:
+                self._filter.remove(run)
+                self._run.cache_clear()
+
+        return drop

@@ -1,0 +1,146 @@
+"""The thread that owns the inbox's file: many calls, one transaction, one fsync.
+
+A thread of its own, because callers come from event loops (ASGI) and from threads (WSGI) alike.
+While one group is on its way to the disk, the next one gathers.
+"""
+
+import contextlib
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, Protocol, TypeVar
+
+from statuspush.core.errors import ServiceError
+from statuspush.sqlite.damage import breaks
+
+T = TypeVar("T")
+
+
+class InboxUnavailable(ServiceError):
+    """Nothing can be stored at the moment (disk full, closing); nothing of the call was."""
+
+
+class InboxFull(InboxUnavailable):
+    """More is on its way to the disk than may be held in memory."""
+
+
+class InboxBroken(ServiceError):
+    """Nobody knows what the disk holds; everything is refused until a restart."""
+
+
+class Work(Protocol):
+    """What a writer does with the calls of a group."""
+
+    def begin(self, calls: Sequence[Any]) -> Sequence[Any]:
+        """Do them inside the open transaction; returns the result of each, in order."""
+
+    def committed(self) -> None:
+        """They are on disk: take into memory what they changed, before anybody is answered."""
+
+    def rolled_back(self) -> None:
+        """They are not: go back to what the disk holds."""
+
+
+class Writer:
+    """Runs calls in groups on a thread, and answers each after its group's fsync."""
+
+    def __init__(self, connection: sqlite3.Connection, work: Work, *, max_bytes: int) -> None:
+        """Start the thread; ``max_bytes`` bounds the sizes of calls that wait or are under way."""
+        self._connection = connection
+        self._work = work
+        self._max_bytes = max_bytes
+        self._calls: deque[tuple[Any, Future[Any], int]] = deque()
+        self._waiting_bytes = 0
+        self._changed = threading.Condition()
+        self._closing = False
+        self._broken: str | None = None
+        self._thread = threading.Thread(target=self._run, name="inbox", daemon=True)
+        self._thread.start()
+
+    def call(self, call: Any, size: int = 0) -> "Future[Any]":
+        """Have a call done in the next group; the future is answered once it is on disk.
+
+        The future fails with :class:`InboxUnavailable` or :class:`InboxBroken`, and nothing of the
+        call is stored then. Raises these at once where it can't even wait.
+        """
+        future: Future[Any] = Future()
+        with self._changed:
+            if self._broken is not None:
+                raise InboxBroken(self._broken)
+            if self._closing:
+                raise InboxUnavailable("the inbox is closing")
+            if self._waiting_bytes + size > self._max_bytes and self._waiting_bytes:
+                raise InboxFull("too much is on its way to the disk")
+            self._waiting_bytes += size
+            self._calls.append((call, future, size))
+            self._changed.notify()
+        return future
+
+    def close(self) -> None:
+        """Do what waits, then end the thread."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._calls or self._closing)
+                group = list(self._calls)
+                self._calls.clear()
+            if not group:
+                return
+            self._group(group)
+            with self._changed:
+                self._waiting_bytes -= sum(size for _, _, size in group)
+
+    def _group(self, group: Sequence[tuple[Any, Future[Any], int]]) -> None:
+        futures = [future for _, future, _ in group]
+        if self._broken is not None:
+            _fail(futures, InboxBroken(self._broken))
+            return
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            results = self._work.begin([call for call, _, _ in group])
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._roll_back(error)
+            _fail(futures, self._refusal(error))
+            return
+        except Exception as error:  # a defect of ours must not leave callers waiting
+            self._roll_back(error)
+            _fail(futures, error)
+            return
+        try:
+            self._work.committed()
+        except Exception as error:  # memory no longer tells what the disk holds
+            self._broken = f"the inbox contradicts its disk: {error}"
+        for future, result in zip(futures, results, strict=True):
+            future.set_result(result)
+
+    def _roll_back(self, error: Exception) -> None:
+        if isinstance(error, sqlite3.Error) and breaks(error):
+            self._broken = f"the inbox can't be trusted until a restart: {error}"
+        with contextlib.suppress(sqlite3.Error):
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        if self._broken is None:
+            try:
+                self._work.rolled_back()
+            except sqlite3.Error as further:
+                self._broken = f"the inbox can't be read: {further}"
+
+    def _refusal(self, error: sqlite3.Error) -> ServiceError:
+        return InboxBroken(self._broken) if self._broken else InboxUnavailable(str(error))
+
+
+def _fail(futures: Sequence["Future[Any]"], error: Exception) -> None:
+    for future in futures:
+        future.set_exception(error)
+
+
+Verb = Callable[[sqlite3.Connection], T]
+"""A call that reads or writes by itself, inside the group's transaction."""

@@ -1,0 +1,21 @@
+"""Which errors of SQLite leave in doubt what is on the disk."""
+
+import sqlite3
+
+BROKEN = frozenset(
+    {
+        sqlite3.SQLITE_IOERR_FSYNC,
+        sqlite3.SQLITE_IOERR_DIR_FSYNC,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+    }
+)
+"""After these nobody knows what the disk holds; going on would acknowledge lies."""
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+"""Likewise, with all their extended codes."""
+
+
+def breaks(error: sqlite3.Error) -> bool:
+    """Does the error leave in doubt what is on the disk?"""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and (code in BROKEN or code & 0xFF in _DAMAGED)

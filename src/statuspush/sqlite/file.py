@@ -1,0 +1,199 @@
+"""A database file: its lock, its connections, its schema version."""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from statuspush.core.errors import StoreRefused
+
+_PAGE_BYTES: Final = 8192
+_CACHE_KIB: Final = 16 * 1024
+_COPY_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What a file of ours holds, and how it came to be so."""
+
+    application_id: int
+    """Marks the file, so that another program's database is never migrated."""
+    package: str
+    """Where the folder ``migrations`` is."""
+
+    def migrations(self) -> list[tuple[int, str]]:
+        """(version, SQL) of all, in order; version n is the file that begins with n."""
+        folder = files(self.package) / "migrations"
+        found = [
+            (int(entry.name.split("_", 1)[0]), entry.read_text("utf-8"))
+            for entry in folder.iterdir()
+            if entry.name.endswith(".sql")
+        ]
+        return sorted(found)
+
+
+class FileLock:
+    """Only one process may have the file open; a second one is refused before it reads a page.
+
+    The lock is the kernel's, on a file beside the database, and goes with the process.
+    """
+
+    def __init__(self, database: Path) -> None:
+        self._path = Path(f"{database.resolve()}-lock")
+        self._fd: int | None = None
+
+    def acquire(self) -> None:
+        """Raises :class:`StoreRefused` when another process holds the lock."""
+        if not self._path.parent.is_dir():
+            raise StoreRefused(f"the directory {self._path.parent} of the database does not exist")
+        try:
+            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreRefused(f"cannot open {self._path}: {error.strerror}") from error
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
+            os.close(fd)
+            raise StoreRefused(
+                f"another statuspush process{f' (pid {holder})' if holder else ''} has this "
+                f"database open; stop it first, or give this one a database of its own"
+            ) from None
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        self._fd = fd
+
+    def release(self) -> None:
+        """Let the next process in."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+
+def connect(database: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """A connection with our settings; the caller takes care which thread uses it when.
+
+    The writer has no rival (see :class:`FileLock`), so it never waits for a lock.
+    """
+    uri = f"{database.resolve().as_uri()}{'?mode=ro' if read_only else ''}"
+    connection = sqlite3.connect(
+        uri, uri=True, isolation_level=None, check_same_thread=False, cached_statements=256
+    )
+    # The promise of durability: a commit returns after its fsync.
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    # Debian's SQLite writes zeros over what is deleted: a write for each page that retention
+    # frees, in a file that holds as much of the same kind in the clear.
+    connection.execute("PRAGMA secure_delete = OFF")
+    connection.execute(f"PRAGMA busy_timeout = {5000 if read_only else 0}")
+    # Checkpoints are ours to time (checkpoint.py): SQLite's own would stall a commit.
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
+    return connection
+
+
+def migrate(connection: sqlite3.Connection, database: Path, schema: Schema) -> tuple[int, int]:
+    """Bring the schema up to date; return the versions before and after.
+
+    Each migration is one transaction with its version number, so a crash leaves the file at
+    one version or the next. Raises :class:`StoreRefused` for a file that is newer than this
+    program, or another program's.
+    """
+    before = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    application = int(connection.execute("PRAGMA application_id").fetchone()[0])
+    steps = schema.migrations()
+    newest = steps[-1][0]
+    empty = connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone() is None
+    if application != schema.application_id and not empty:
+        raise StoreRefused(f"{database} is a database of another program; nothing was changed")
+    if before > newest:
+        raise StoreRefused(
+            f"{database} has schema version {before}, this statuspush knows versions up to "
+            f"{newest}; nothing was changed: run the newer statuspush again, or restore a backup"
+        )
+    # Not before it is sure that the file is ours: the mode of the journal stands in the file.
+    connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise StoreRefused(f"the file system of {database} has no shared memory for SQLite's WAL")
+    for version, sql in steps:
+        if version > before:
+            connection.executescript(
+                f"BEGIN IMMEDIATE;\n{sql}\nPRAGMA application_id = {schema.application_id};\n"
+                f"PRAGMA user_version = {version};\nCOMMIT;"
+            )
+    return before, newest
+
+
+def migrate_file(database: Path, schema: Schema) -> tuple[int, int]:
+    """Migrate a file that no process has open; return the versions before and after.
+
+    Raises :class:`StoreRefused`.
+    """
+    lock = FileLock(database)
+    lock.acquire()
+    try:
+        connection = open_database(database)
+        try:
+            with refusing(database):
+                return migrate(connection, database, schema)
+        finally:
+            connection.close()
+    finally:
+        lock.release()
+
+
+def open_database(database: Path) -> sqlite3.Connection:
+    """:func:`connect` for writing, with the operating system's refusals in plain words."""
+    try:
+        # Secrets of customers are in it: not for other users of the machine.
+        os.close(os.open(database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        _write_log_again(database)
+    except OSError as error:
+        raise StoreRefused(f"cannot open the database {database}: {error.strerror}") from error
+    with refusing(database):
+        return connect(database)
+
+
+def _write_log_again(database: Path) -> None:
+    """Put the write-ahead log that a killed process left on disk once more, byte for byte.
+
+    After an fsync that failed, the system shows pages that it has given up writing. Recovery
+    would read them, and go on behind them: at the next power cut the log would end where they
+    are missing, and everything acknowledged since then would be lost.
+    """
+    try:
+        log = os.open(f"{database.resolve()}-wal", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        at = 0
+        while part := os.pread(log, _COPY_BYTES, at):
+            at += os.pwrite(log, part, at)
+        os.fsync(log)
+    finally:
+        os.close(log)
+
+
+@contextmanager
+def refusing(database: Path) -> Iterator[None]:
+    """While opening, an error of SQLite is a refusal to open."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreRefused(f"cannot open the database {database}: {error}") from error
+
+
+def schema_version(database: Path, schema: Schema) -> tuple[int, int]:
+    """Version of the file's schema, and the newest this program knows."""
+    connection = connect(database, read_only=True)
+    try:
+        present = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        return present, schema.migrations()[-1][0]
+    finally:
+        connection.close()
