@@ -2,6 +2,7 @@
 
 import hmac
 from base64 import b64decode, b64encode
+from collections.abc import Sequence
 from typing import Final
 
 from statuspush.core.errors import InputError
@@ -9,6 +10,7 @@ from statuspush.core.errors import InputError
 SECRET_PREFIX: Final = "whsec_"  # noqa: S105 -- a prefix, not a secret
 MIN_SECRET_BYTES: Final = 24
 MAX_SECRET_BYTES: Final = 64
+MAX_TIMESTAMP_DIGITS: Final = 15
 
 
 class InvalidSecret(InputError):
@@ -25,6 +27,24 @@ def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
     signed = b"%s.%d.%s" % (message_id.encode(), timestamp, body)
     digest = hmac.digest(_key(secret), signed, "sha256")
     return f"v1,{b64encode(digest).decode()}"
+
+
+def verify(
+    secrets: Sequence[str], message_id: str, timestamp: str, body: bytes, signature: str
+) -> bool:
+    """Tell whether ``signature`` is that of one of ``secrets`` for this push.
+
+    Takes the values of the three headers as they came. Several secrets are live while one takes
+    another's place; several signatures, with a space between them, as well. How old the timestamp
+    may be is for the caller to say. Compares in constant time. Raises :class:`InvalidSecret`.
+    """
+    if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= MAX_TIMESTAMP_DIGITS):
+        return False
+    given = [each.encode() for each in signature.split(" ")]
+    made = [sign(secret, message_id, int(timestamp), body).encode() for secret in secrets]
+    # Every pair is compared, so that the time tells nothing of which one it was.
+    equal = [hmac.compare_digest(one, other) for one in given for other in made]
+    return True in equal
 
 
 def validate_secret(secret: str) -> None:

@@ -119,7 +119,9 @@ class Writer:
         except Exception as error:  # memory no longer tells what the disk holds
             self._broken = f"the inbox contradicts its disk: {error}"
         for future, result in zip(futures, results, strict=True):
-            future.set_result(result)
+            # Its caller may have given up waiting; it is stored all the same.
+            if future.set_running_or_notify_cancel():
+                future.set_result(result)
 
     def _roll_back(self, error: Exception) -> None:
         if isinstance(error, sqlite3.Error) and breaks(error):
@@ -139,7 +141,8 @@ class Writer:
 
 def _fail(futures: Sequence["Future[Any]"], error: Exception) -> None:
     for future in futures:
-        future.set_exception(error)
+        if future.set_running_or_notify_cancel():
+            future.set_exception(error)
 
 
 Verb = Callable[[sqlite3.Connection], T]

@@ -1,0 +1,155 @@
+"""What becomes of a push, whatever server or framework it came through."""
+
+import asyncio
+import json
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from statuspush.clock import Clock
+from statuspush.core.contract import VOICE_STATUS, Kind
+from statuspush.core.decode import NotAPush, decode
+from statuspush.core.errors import ServiceError
+from statuspush.receiver.gate import Gate, Refused
+from statuspush.receiver.inbox import Inbox, InboxFull, Stored
+
+_log: Final = logging.getLogger("statuspush.receiver")
+_write_lines: Final = msgspec.json.Encoder().encode_lines
+_STORE_SECONDS: Final = 10.0
+"""A sender waits 15 s; an answer after that would be for nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+    @property
+    def acknowledged(self) -> bool:
+        """Whether it tells the sender that the push is stored."""
+        return self.status == 200
+
+
+_PLAIN: Final = {"Content-Type": "text/plain; charset=utf-8"}
+_SUCCESS: Final = Answer(200, b"SUCCESS", _PLAIN)
+
+
+def _refusal(status: int, message: str, **headers: str) -> Answer:
+    return Answer(status, f"{message}\n".encode(), _PLAIN | headers)
+
+
+class Endpoint:
+    """Takes pushes into an inbox. Each method may be called from any thread.
+
+    ``counts`` has what came of pushes so far, by a word: ``acknowledged``, or why not
+    (``not_json``, ``token``, ``unavailable``, …); and ``reports`` and ``repeats``.
+    """
+
+    def __init__(self, inbox: Inbox, gate: Gate, clock: Clock, kind: Kind = VOICE_STATUS) -> None:
+        """Take what it works with; the inbox is open."""
+        self.gate = gate
+        self.counts: Counter[str] = Counter()
+        self._inbox = inbox
+        self._clock = clock
+        self._kind = kind
+
+    def admit(
+        self,
+        method: str,
+        path: str,
+        query: str,
+        headers: Mapping[str, str],
+        client: str | None,
+    ) -> str | Answer:
+        """Whose push it is, judged by all but its body; or why it is not taken.
+
+        :param headers: with names in lower case.
+        """
+        try:
+            if method != "POST":
+                raise Refused(405, "method", f"a push is a POST, not a {method}")
+            account = self.gate.account(path, query, headers, client)
+            length = headers.get("content-length", "")
+            if length.isascii() and length.isdigit():
+                self.gate.check_size(int(length[:20]))
+        except Refused as refused:
+            return self.refuse(refused)
+        return account
+
+    def accept(self, account: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Answer a push that was admitted; waits until its reports are on disk."""
+        found = self._begin(account, body, headers)
+        if isinstance(found, Answer):
+            return found
+        try:
+            return self._stored(found.result(_STORE_SECONDS))
+        except (ServiceError, TimeoutError) as error:
+            return self._unavailable(error)
+
+    async def accept_async(self, account: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """The same on an event loop, which goes on meanwhile."""
+        found = self._begin(account, body, headers)
+        if isinstance(found, Answer):
+            return found
+        try:
+            async with asyncio.timeout(_STORE_SECONDS):
+                return self._stored(await asyncio.wrap_future(found))
+        except (ServiceError, TimeoutError) as error:
+            return self._unavailable(error)
+
+    def refuse(self, refused: Refused) -> Answer:
+        """Count and log what is turned away; no word of what was in it."""
+        self.counts[refused.reason] += 1
+        _log.warning("push refused (%s): %s", refused.reason, refused)
+        more = {"Allow": "POST"} if refused.status == 405 else {}
+        return _refusal(refused.status, str(refused), **more)
+
+    def _begin(
+        self, account: str, body: bytes, headers: Mapping[str, str]
+    ) -> "Answer | Future[Stored]":
+        now = self._clock.now()
+        try:
+            self.gate.check_size(len(body))
+            self.gate.check_signature(headers, body, now / 1000)
+            reports = decode(body, headers.get("content-type"), self._kind)
+        except Refused as refused:
+            return self.refuse(refused)
+        except NotAPush as error:
+            return self.refuse(Refused(400, error.reason.value, str(error)))
+        if not reports:
+            return self._stored(Stored(0, 0))
+        try:
+            sids = [str(report["sid"]) for report in reports]
+            return self._inbox.put(account, sids, _lines(reports), now)
+        except ServiceError as error:
+            return self._unavailable(error)
+
+    def _stored(self, stored: Stored) -> Answer:
+        self.counts["acknowledged"] += 1
+        self.counts["reports"] += stored.new
+        self.counts["repeats"] += stored.repeats
+        return _SUCCESS
+
+    def _unavailable(self, error: Exception) -> Answer:
+        self.counts["unavailable"] += 1
+        if isinstance(error, InboxFull):
+            return _refusal(503, str(error), **{"Retry-After": "1"})
+        _log.error("push not stored: %s", error or type(error).__name__)
+        return _refusal(500, "the reports could not be stored; push them again")
+
+
+def _lines(reports: Sequence[dict[str, object]]) -> bytes:
+    """The reports as the inbox holds them: a JSON object a line."""
+    try:
+        return _write_lines(reports).removesuffix(b"\n")
+    except UnicodeEncodeError:
+        # Half a surrogate pair, which JSON can spell as an escape and UTF-8 cannot write.
+        return "\n".join(json.dumps(each, separators=(",", ":")) for each in reports).encode()

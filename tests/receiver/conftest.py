@@ -1,0 +1,56 @@
+"""An inbox, a clock turned by hand, and pushes as senders make them."""
+
+import json
+from urllib.parse import quote
+
+import pytest
+
+from statuspush.receiver.endpoint import Endpoint
+from statuspush.receiver.gate import Gate
+from statuspush.receiver.inbox import Inbox
+
+NOW = 1_767_323_045_678
+FORM = {"content-type": "application/x-www-form-urlencoded;charset=utf-8;"}
+
+
+class Clock:
+    def __init__(self):
+        self.ms = NOW
+
+    def now(self):
+        return self.ms
+
+
+def push(*reports):
+    """The body of a push; a text stands for a report of that sid."""
+    whole = [{"sid": each} if isinstance(each, str) else each for each in reports]
+    return b"voice_status=" + quote(json.dumps(whole), safe="").encode()
+
+
+def kept(inbox, account=None):
+    """Sids in the inbox, in order."""
+    return [
+        json.loads(line)["sid"]
+        for batch in inbox.batches(0, 10_000).result(10)
+        if account is None or batch.account == account
+        for line in batch.body.split(b"\n")
+    ]
+
+
+@pytest.fixture
+def inbox(tmp_path):
+    opened = Inbox(tmp_path / "inbox.db")
+    opened.open()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def endpoint(inbox, clock):
+    """Make an endpoint with this gate."""
+    return lambda **gate: Endpoint(inbox, Gate(**gate), clock)
