@@ -2,7 +2,7 @@
 
 import logging
 import sqlite3
-from datetime import datetime
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 import pytest
@@ -166,7 +166,7 @@ def test_both_secrets_hold_while_they_are_changed(endpoint, secret):
 
 def test_a_signature_of_the_reference_library_holds(endpoint):
     body = push("a")
-    made = Webhook(NEW).sign("push_1", datetime.fromtimestamp(NOW // 1000), body.decode())
+    made = Webhook(NEW).sign("push_1", datetime.fromtimestamp(NOW // 1000, UTC), body.decode())
     headers = signed(NEW, body) | {"webhook-signature": f"v1,bm90aGluZw== {made}"}
     assert accept(endpoint(secrets=[NEW]), body, **headers).acknowledged
 

@@ -1,8 +1,13 @@
-"""The customer's side of the contract (section 6): what a push holds, and where it goes on to.
+"""The customer's side of the contract (section 6): take pushes, keep them, handle them afterwards.
 
-Depends on the core alone, never on the sender.
+Depends on the core and on storage of its own, never on the sender.
 """
 
+from statuspush.core.decode import NotAPush
+from statuspush.receiver.endpoint import Answer
+from statuspush.receiver.gate import Gate
+from statuspush.receiver.inbox.ledger import Trouble
+from statuspush.receiver.receiver import Receiver, decode
 from statuspush.receiver.report import Report, Status
 
-__all__ = ["Report", "Status"]
+__all__ = ["Answer", "Gate", "NotAPush", "Receiver", "Report", "Status", "Trouble", "decode"]

@@ -1,6 +1,14 @@
 """The inbox: what arrived is on disk here before a push is acknowledged."""
 
-from statuspush.receiver.inbox.inbox import Batch, Inbox, Stored
+from statuspush.receiver.inbox.inbox import Batch, Inbox, Stored, read_batches
 from statuspush.receiver.inbox.writer import InboxBroken, InboxFull, InboxUnavailable
 
-__all__ = ["Batch", "Inbox", "InboxBroken", "InboxFull", "InboxUnavailable", "Stored"]
+__all__ = [
+    "Batch",
+    "Inbox",
+    "InboxBroken",
+    "InboxFull",
+    "InboxUnavailable",
+    "Stored",
+    "read_batches",
+]

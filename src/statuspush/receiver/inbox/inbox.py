@@ -42,6 +42,16 @@ class Batch(msgspec.Struct, frozen=True):
     """A JSON object a line."""
 
 
+def read_batches(connection: sqlite3.Connection, after: int, limit: int) -> list[Batch]:
+    """Batches with ids greater than ``after``, oldest first, ``limit`` at most."""
+    rows = connection.execute(
+        "SELECT id, arrived_at, account, reports, body FROM batches"
+        " WHERE id > ? ORDER BY id LIMIT ?",
+        (after, limit),
+    )
+    return [Batch(*row) for row in rows]
+
+
 class _Put(msgspec.Struct, frozen=True):
     account: str
     sids: Sequence[str]
@@ -121,16 +131,7 @@ class Inbox:
 
     def batches(self, after: int, limit: int) -> "Future[list[Batch]]":
         """Batches with ids greater than ``after``, oldest first, ``limit`` at most."""
-
-        def read(connection: sqlite3.Connection) -> list[Batch]:
-            rows = connection.execute(
-                "SELECT id, arrived_at, account, reports, body FROM batches"
-                " WHERE id > ? ORDER BY id LIMIT ?",
-                (after, limit),
-            )
-            return [Batch(*row) for row in rows]
-
-        return self.run(read)
+        return self.run(lambda connection: read_batches(connection, after, limit))
 
 
 class _Work:

@@ -18,3 +18,33 @@ CREATE TABLE runs (
     marks BLOB NOT NULL,                -- sorted, 8 bytes each
     batches BLOB NOT NULL               -- the batch of each, 8 bytes each
 ) STRICT;
+
+-- Up to which batch a handler has handled everything, or has it among the troubles.
+CREATE TABLE progress (
+    handler TEXT PRIMARY KEY,
+    upto INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Batches behind that of which a handler has handled some: a byte a report, 1 if it is done.
+CREATE TABLE partly (
+    handler TEXT NOT NULL,
+    batch INTEGER NOT NULL,
+    done BLOB NOT NULL,
+    PRIMARY KEY (handler, batch)
+) STRICT, WITHOUT ROWID;
+
+-- Reports that a handler has failed with. They are tried again when due; those that are due
+-- never again are the dead letters.
+CREATE TABLE troubles (
+    id INTEGER PRIMARY KEY,
+    handler TEXT NOT NULL,
+    account TEXT NOT NULL,
+    sid TEXT NOT NULL,
+    report BLOB NOT NULL,               -- a JSON object
+    attempts INTEGER NOT NULL,
+    due_at INTEGER,                     -- milliseconds since 1970; NULL for a dead letter
+    failed_at INTEGER NOT NULL,
+    error TEXT NOT NULL
+) STRICT;
+CREATE INDEX troubles_due ON troubles (handler, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX troubles_sid ON troubles (sid);

@@ -1,0 +1,135 @@
+"""How far a handler has come, and what it has failed with: the rows behind ``handlers``."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from statuspush.clock import Milliseconds
+
+
+class Trouble(msgspec.Struct, frozen=True):
+    """A report that a handler has failed with."""
+
+    id: int
+    handler: str
+    account: str
+    sid: str
+    report: bytes
+    attempts: int
+    due_at: Milliseconds | None
+    """When it is tried again; None for a dead letter."""
+    failed_at: Milliseconds
+    error: str
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """A handler's first failure with a report, or a further one (``trouble``)."""
+
+    account: str
+    sid: str
+    report: bytes
+    attempts: int
+    due_at: Milliseconds | None
+    failed_at: Milliseconds
+    error: str
+    trouble: int | None = None
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """What is to be written of a handler, in one transaction."""
+
+    upto: int | None
+    """Everything up to this batch is handled; None if that is as before."""
+    partly: Mapping[int, bytes]
+    """Batches behind it -> a byte a report."""
+    failures: Sequence[Failure]
+    settled: Sequence[int]
+    """Troubles that are over."""
+
+
+_COLUMNS = "id, handler, account, sid, report, attempts, due_at, failed_at, error"
+
+
+def read_progress(connection: sqlite3.Connection, handler: str) -> tuple[int, dict[int, bytes]]:
+    """Up to where a handler has come, and what it has done of the batches behind that."""
+    row = connection.execute("SELECT upto FROM progress WHERE handler = ?", (handler,)).fetchone()
+    partly = connection.execute("SELECT batch, done FROM partly WHERE handler = ?", (handler,))
+    return (row[0] if row else 0), dict(partly)
+
+
+def write_progress(connection: sqlite3.Connection, handler: str, made: Progress) -> None:
+    """Write what a handler has done since the last time."""
+    if made.upto is not None:
+        connection.execute("INSERT OR REPLACE INTO progress VALUES (?, ?)", (handler, made.upto))
+        connection.execute(
+            "DELETE FROM partly WHERE handler = ? AND batch <= ?", (handler, made.upto)
+        )
+    connection.executemany(
+        "INSERT OR REPLACE INTO partly VALUES (?, ?, ?)",
+        [(handler, batch, done) for batch, done in made.partly.items()],
+    )
+    connection.executemany("DELETE FROM troubles WHERE id = ?", [(each,) for each in made.settled])
+    connection.executemany(
+        "INSERT OR REPLACE INTO troubles VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [(f.trouble, handler, *msgspec.structs.astuple(f)[:-1]) for f in made.failures],
+    )
+
+
+def due_troubles(
+    handler: str, now: Milliseconds, limit: int, connection: sqlite3.Connection
+) -> tuple[list[Trouble], Milliseconds | None]:
+    """What a handler is to try again now, and when something will be due after that."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM troubles WHERE handler = ? AND due_at <= ?"
+        " ORDER BY due_at, id LIMIT ?",
+        (handler, now, limit),
+    ).fetchall()
+    (later,) = connection.execute(
+        "SELECT min(due_at) FROM troubles WHERE handler = ? AND due_at > ?", (handler, now)
+    ).fetchone()
+    return [Trouble(*row) for row in rows], later
+
+
+def list_troubles(
+    connection: sqlite3.Connection, *, dead: bool = True, sid: str | None = None, limit: int = 100
+) -> list[Trouble]:
+    """Dead letters, or with ``dead=False`` all troubles, the newest first."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM troubles WHERE (due_at IS NULL OR NOT ?1)"
+        " AND (?2 IS NULL OR sid = ?2) ORDER BY id DESC LIMIT ?3",
+        (dead, sid, limit),
+    )
+    return [Trouble(*row) for row in rows]
+
+
+def replay(connection: sqlite3.Connection, now: Milliseconds, ids: Sequence[int] | None) -> int:
+    """Have dead letters (all of them without ``ids``) tried again from the start; how many."""
+    return _each_dead(connection, f"UPDATE troubles SET attempts = 0, due_at = {int(now)}", ids)
+
+
+def purge(connection: sqlite3.Connection, ids: Sequence[int] | None) -> int:
+    """Delete dead letters (all of them without ``ids``); how many."""
+    return _each_dead(connection, "DELETE FROM troubles", ids)
+
+
+def _each_dead(connection: sqlite3.Connection, verb: str, ids: Sequence[int] | None) -> int:
+    wanted = "" if ids is None else " AND id IN (SELECT value FROM json_each(?))"
+    parameters = () if ids is None else (str(list(ids)),)
+    return connection.execute(f"{verb} WHERE due_at IS NULL{wanted}", parameters).rowcount
+
+
+def remove_batches(
+    handlers: Sequence[str], before: Milliseconds, limit: int, connection: sqlite3.Connection
+) -> int:
+    """Remove the oldest batches that every handler is done with and that arrived before.
+
+    How many were removed, ``limit`` at most: more may be left then.
+    """
+    done = [read_progress(connection, handler)[0] for handler in handlers]
+    upto = min(done, default=(1 << 62))
+    return connection.execute(
+        "DELETE FROM batches WHERE id IN (SELECT id FROM batches WHERE id <= ?"
+        " AND arrived_at < ? ORDER BY id LIMIT ?)",
+        (upto, before, limit),
+    ).rowcount

@@ -1,0 +1,379 @@
+"""Facts about handlers: every report at least once, what fails again, and the dead letters."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import httpx
+import pytest
+from tests.receiver.conftest import FORM, push
+
+from statuspush.core.errors import InputError, StoreRefused
+from statuspush.receiver import Receiver, decode
+
+SOON = 0.01
+
+
+class Calls:
+    """What a handler was called with, and a wait for it."""
+
+    def __init__(self):
+        self.sids = []
+        self.lists = []
+        self._changed = threading.Condition()
+
+    def add(self, *reports):
+        with self._changed:
+            self.sids += [report.sid for report in reports]
+            self.lists.append([report.sid for report in reports])
+            self._changed.notify_all()
+
+    def wait(self, count):
+        self.until(lambda sids: len(sids) >= count)
+
+    def until(self, condition):
+        with self._changed:
+            assert self._changed.wait_for(lambda: condition(self.sids), 10), self.sids
+
+
+@pytest.fixture
+def calls():
+    return Calls()
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path}/inbox.db"
+
+
+@pytest.fixture
+def make(url):
+    """A receiver on the test's inbox, stopped at the end."""
+    made = []
+
+    def receiver(**options):
+        made.append(Receiver(url, **options))
+        return made[-1]
+
+    yield receiver
+    for each in made:
+        each.stop()
+
+
+def settled(receiver, dead=0, seconds=10):
+    """Wait until so many dead letters are there."""
+    deadline = time.monotonic() + seconds
+    while len(found := receiver.dead_letters()) < dead:
+        assert time.monotonic() < deadline
+    return found
+
+
+def test_a_handler_gets_each_report_once_after_the_answer(make, calls):
+    receiver = make()
+    receiver.on_report(calls.add)
+    for _ in range(2):
+        assert receiver.accept(push("a", "b"), FORM).body == b"SUCCESS"
+    receiver.accept(push("c"), FORM)
+    calls.wait(3)
+    assert sorted(calls.sids) == ["a", "b", "c"]
+
+
+def test_an_async_handler_is_awaited(make, calls):
+    receiver = make()
+
+    @receiver.on_report
+    async def handle(report):
+        await asyncio.sleep(0)
+        calls.add(report)
+
+    receiver.accept(push("a"), FORM)
+    calls.wait(1)
+
+
+def test_a_report_is_what_was_sent(make, calls):
+    receiver = make()
+    seen = []
+    receiver.on_report(lambda report: (seen.append(report), calls.add(report)), name="it")
+    body = push({"sid": "a", "mobile": "+37258483726", "uid": None, "more": [1]})
+    receiver.accept(body, FORM)
+    calls.wait(1)
+    assert seen == decode(body)
+    assert seen[0].mobile_e164 == "+37258483726"
+
+
+def test_a_batch_holds_as_many_as_it_may(make, calls):
+    receiver = make()
+    receiver.on_batch(max=3, wait=SOON)(lambda reports: calls.add(*reports))
+    receiver.accept(push(*"abcdefg"), FORM)
+    calls.wait(7)
+    assert [len(each) for each in calls.lists] == [3, 3, 1]
+
+
+def test_a_batch_waits_for_more(make, calls):
+    receiver = make()
+    receiver.on_batch(max=2, wait=30)(lambda reports: calls.add(*reports))
+    receiver.accept(push("a"), FORM)
+    receiver.accept(push("b"), FORM)
+    calls.wait(2)
+    assert calls.lists == [["a", "b"]]
+
+
+def test_what_fails_is_tried_again(make, calls):
+    receiver = make()
+    failures = iter([True, True, False])
+
+    @receiver.on_report(backoff=SOON)
+    def handle(report):
+        if next(failures):
+            raise ValueError("not yet")
+        calls.add(report)
+
+    receiver.accept(push("a"), FORM)
+    calls.wait(1)
+    assert receiver.dead_letters() == []
+
+
+def test_after_the_last_attempt_it_is_a_dead_letter_and_others_are_handled(make, calls):
+    receiver = make()
+
+    @receiver.on_report(backoff=SOON, attempts=3)
+    def handle(report):
+        if report.sid == "bad":
+            raise ValueError("never")
+        calls.add(report)
+
+    receiver.accept(push("bad", "a", "b"), FORM)
+    calls.wait(2)
+    (letter,) = settled(receiver, 1)
+    assert (letter.sid, letter.attempts, letter.error) == ("bad", 3, "ValueError: never")
+    assert receiver.dead_letters(sid="other") == []
+
+
+def test_a_poison_report_of_a_batch_ends_alone(make, calls):
+    receiver = make()
+
+    @receiver.on_batch(max=100, wait=SOON, backoff=SOON, attempts=6)
+    def handle(reports):
+        if any(report.sid == "bad" for report in reports):
+            raise ValueError("poison")
+        calls.add(*reports)
+
+    receiver.accept(push(*(str(n) for n in range(50)), "bad"), FORM)
+    calls.wait(50)
+    (letter,) = settled(receiver, 1)
+    assert letter.sid == "bad"
+    assert sorted(calls.sids) == sorted(str(n) for n in range(50))
+
+
+def test_a_dead_letter_can_be_replayed(make, calls):
+    receiver = make()
+    mended = threading.Event()
+
+    @receiver.on_report(backoff=SOON, attempts=1)
+    def handle(report):
+        if not mended.is_set():
+            raise ValueError
+        calls.add(report)
+
+    receiver.accept(push("a"), FORM)
+    settled(receiver, 1)
+    mended.set()
+    assert receiver.replay() == 1
+    calls.wait(1)
+    assert receiver.dead_letters() == []
+
+
+def test_dead_letters_can_be_purged(make):
+    receiver = make()
+
+    @receiver.on_report(attempts=1)
+    def handle(report):
+        raise ValueError
+
+    receiver.accept(push("a", "b"), FORM)
+    first, second = settled(receiver, 2)
+    assert receiver.purge([first.id]) == 1
+    assert receiver.dead_letters() == [second]
+    assert receiver.purge() == 1
+
+
+def test_what_takes_too_long_has_failed(make):
+    receiver = make()
+
+    @receiver.on_report(timeout=SOON, attempts=1)
+    async def handle(report):
+        await asyncio.Event().wait()
+
+    receiver.accept(push("a"), FORM)
+    (letter,) = settled(receiver, 1)
+    assert "longer than 0.01 s" in letter.error
+
+
+def test_in_order_nothing_overtakes_a_report_that_fails(make, calls):
+    receiver = make()
+    failures = iter([True, True])
+
+    @receiver.on_report(ordered=True, backoff=SOON)
+    def handle(report):
+        if report.sid == "a" and next(failures, False):
+            raise ValueError
+        calls.add(report)
+
+    receiver.accept(push("a", "b"), FORM)
+    receiver.accept(push("c"), FORM)
+    calls.wait(3)
+    assert calls.sids == ["a", "b", "c"]
+
+
+def test_in_order_what_never_works_is_passed_over(make, calls):
+    receiver = make()
+
+    @receiver.on_report(ordered=True, backoff=SOON, attempts=2)
+    def handle(report):
+        if report.sid == "a":
+            raise ValueError
+        calls.add(report)
+
+    receiver.accept(push("a", "b"), FORM)
+    calls.wait(1)
+    assert [letter.sid for letter in settled(receiver, 1)] == ["a"]
+
+
+def test_what_waits_is_handled_after_a_restart(make, calls):
+    first = make()
+    first.accept(push("a", "b"), FORM)
+    first.stop()
+    second = make()
+    second.on_report(calls.add)
+    second.start()
+    calls.wait(2)
+    second.stop()
+    third = make()
+    third.on_report(calls.add)
+    third.accept(push("c"), FORM)
+    calls.wait(3)
+    assert sorted(calls.sids) == ["a", "b", "c"]
+
+
+def test_each_handler_gets_everything(make):
+    receiver = make()
+    one, other = Calls(), Calls()
+    receiver.on_report(name="one")(one.add)
+    receiver.on_batch(name="other", wait=SOON)(lambda reports: other.add(*reports))
+    receiver.accept(push("a", "b"), FORM)
+    one.wait(2)
+    other.wait(2)
+
+
+def test_two_handlers_of_one_name_are_an_error(make):
+    receiver = make()
+    receiver.on_report(name="one")(print)
+    with pytest.raises(InputError, match="one"):
+        receiver.on_batch(name="one")(print)
+
+
+@pytest.mark.parametrize("inbox", ["inbox.db", "sqlite:///", "postgresql://host/db"])
+def test_an_inbox_is_a_sqlite_url(inbox):
+    with pytest.raises(InputError, match="sqlite:///PATH"):
+        Receiver(inbox)
+
+
+def test_a_second_receiver_on_one_inbox_is_refused(make):
+    make().start()
+    with pytest.raises(StoreRefused, match="another statuspush process"):
+        make().start()
+
+
+async def test_handlers_run_on_the_loop_that_entered_it(make, calls):
+    receiver = make()
+    loops = []
+
+    @receiver.on_report
+    async def handle(report):
+        loops.append(asyncio.get_running_loop())
+        calls.add(report)
+
+    transport = httpx.ASGITransport(receiver.asgi)
+    async with receiver, httpx.AsyncClient(transport=transport) as client:
+        answer = await client.post("http://receiver/voice", content=push("a"), headers=FORM)
+        assert answer.text == "SUCCESS"
+        await asyncio.to_thread(calls.wait, 1)
+    assert loops == [asyncio.get_running_loop()]
+
+
+def test_what_is_handled_and_old_is_removed(make, calls, url):
+    class Clock:
+        ms = 1_767_323_045_678
+
+        def now(self):
+            return self.ms
+
+    first = make(clock=Clock(), window_hours=1)
+    first.on_report(name="it")(calls.add)
+    first.accept(push("a"), FORM)
+    calls.wait(1)
+    first.stop()
+    later = Clock()
+    later.ms += 3_600_001
+    second = make(clock=later, window_hours=1)
+    second.on_report(name="it")(calls.add)
+    second.start()
+    deadline = time.monotonic() + 10
+    count = "SELECT count(*) FROM batches"
+    while second._inbox.run(lambda c: c.execute(count).fetchone()[0]).result():
+        assert time.monotonic() < deadline
+    assert second.accept(push("a"), FORM).acknowledged
+    calls.wait(2)
+
+
+HANDLES = """
+import os, sys, threading
+from pathlib import Path
+from urllib.parse import quote
+from statuspush.receiver import Receiver
+receiver = Receiver(sys.argv[1])
+journal = os.open(sys.argv[2], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+@receiver.on_report(concurrency=4)
+def handle(report):
+    os.write(journal, f"begin {report.sid}\\n".encode())
+    os.write(journal, f"end {report.sid}\\n".encode())
+
+receiver.start()
+first = int(sys.argv[3])
+for number in range(first, first + 1_000_000):
+    text = quote('[' + ','.join('{"sid":"%d-%d"}' % (number, n) for n in range(5)) + ']')
+    answer = receiver.accept(f"voice_status={text}".encode(), {})
+    assert answer.body == b"SUCCESS"
+    os.write(1, b"%d\\n" % number)
+"""
+
+
+def test_kill_9_loses_nothing_and_repeats_only_what_was_inside_the_handler(url, tmp_path, make):
+    """Ten kills; what was acknowledged and what was handled is noted outside."""
+    journal = tmp_path / "handled"
+    told, first = [], 0
+    for _ in range(10):
+        process = subprocess.Popen(
+            [sys.executable, "-c", HANDLES, url, str(journal), str(first)],
+            stdout=subprocess.PIPE,
+        )
+        with process:
+            told += [int(process.stdout.readline()) for _ in range(30)]
+            os.kill(process.pid, signal.SIGKILL)
+            told += [int(line) for line in process.stdout.read().split(b"\n")[:-1]]
+        first = told[-1] + 2
+    receiver = make()
+    rest = Calls()
+    receiver.on_report(name="handle")(rest.add)
+    receiver.start()
+    wanted = {f"{number}-{n}" for number in told for n in range(5)}
+    ended = [line[4:] for line in journal.read_text().splitlines() if line.startswith("end ")]
+    rest.until(lambda sids: wanted <= {*ended, *sids})
+    receiver.stop()
+    handled = ended + rest.sids
+    assert len(handled) - len(set(handled)) <= 10 * 4
