@@ -12,6 +12,7 @@ from statuspush.cli import (
     decode,
     demo,
     migrate,
+    receive,
     redrive,
     send,
     serve,
@@ -51,6 +52,7 @@ app = typer.Typer(
         "statuspush account push acme --url https://acme.example/status --mode on",
         "statuspush submit reports.csv        [dim]hand in reports[/dim]",
         "statuspush send https://acme.example/status   [dim]try an endpoint out[/dim]",
+        "statuspush receive                   [dim]the customer's side: take pushes[/dim]",
     ),
 )
 
@@ -81,6 +83,7 @@ add_command(app, "submit", submit.EXAMPLES, submit.submit)
 add_command(app, "demo", demo.EXAMPLES, demo.demo)
 add_command(app, "bench", bench.EXAMPLES, bench.bench)
 add_command(app, "send", send.EXAMPLES, send.send)
+add_command(app, "receive", receive.EXAMPLES, receive.receive)
 add_command(app, "decode", decode.EXAMPLES, decode.decode)
 app.add_typer(account.app, name="account")
 add_command(app, "redrive", redrive.EXAMPLES, redrive.redrive)

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -11,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from statuspush.clock import Clock, SteadyClock
 from statuspush.core import decode as core_decode
-from statuspush.core.errors import InputError
+from statuspush.core.errors import InputError, ServiceError
 from statuspush.receiver.asgi import AsgiMount
 from statuspush.receiver.endpoint import Answer, Endpoint
 from statuspush.receiver.gate import Gate
@@ -134,12 +135,16 @@ class Receiver:
     def _register(self, function: Any, *, batch: bool, **options: Any) -> Any:
         def registered(function: F) -> F:
             name = options.pop("name", None) or function.__name__
-            if any(handler.name == name for handler in self._handlers):
-                raise InputError(f"there are two handlers named {name!r}; give one a name")
-            self._handlers.append(Handler(name, function, batch, **options))
+            self.add_handler(Handler(name, function, batch, **options))
             return function
 
         return registered if function is None else registered(function)
+
+    def add_handler(self, handler: Handler) -> None:
+        """Have reports given to a handler; before the receiver is opened."""
+        if any(other.name == handler.name for other in self._handlers):
+            raise InputError(f"there are two handlers named {handler.name!r}; give one a name")
+        self._handlers.append(handler)
 
     def accept(
         self,
@@ -197,6 +202,18 @@ class Receiver:
         """End, with ten seconds for handlers under way."""
         await self._end_runs(10.0)
         self._close()
+
+    def counts(self) -> Counter[str]:
+        """What came of pushes since it was opened; see :class:`Endpoint`."""
+        return Counter() if self._endpoint is None else self._endpoint.counts
+
+    async def check(self) -> str | None:
+        """Whether the inbox can be written; what is wrong otherwise."""
+        try:
+            await asyncio.wrap_future(self._inbox.run(ledger.probe))
+        except ServiceError as error:
+            return str(error)
+        return None
 
     def dead_letters(self, *, sid: str | None = None, limit: int = 100) -> list[Trouble]:
         """Reports that handlers were given up with, the newest first."""

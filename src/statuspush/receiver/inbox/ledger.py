@@ -51,6 +51,12 @@ class Progress(msgspec.Struct, frozen=True):
 _COLUMNS = "id, handler, account, sid, report, attempts, due_at, failed_at, error"
 
 
+def probe(connection: sqlite3.Connection) -> None:
+    """A write without effect: whether there can be others."""
+    connection.execute("INSERT INTO progress VALUES ('', 0)")
+    connection.execute("DELETE FROM progress WHERE handler = ''")
+
+
 def read_progress(connection: sqlite3.Connection, handler: str) -> tuple[int, dict[int, bytes]]:
     """Up to where a handler has come, and what it has done of the batches behind that."""
     row = connection.execute("SELECT upto FROM progress WHERE handler = ?", (handler,)).fetchone()

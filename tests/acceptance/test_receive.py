@@ -1,0 +1,201 @@
+"""``statuspush receive`` as a process: pushes in, reports out, whatever happens to it."""
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.acceptance.harness import wait_for
+from tests.receiver.conftest import FORM, push
+
+from statuspush.core.contract import Wire
+from statuspush.core.fragment import SAMPLE_REPORTS, sample_fragments
+from statuspush.core.wire import body as sent
+
+pytestmark = pytest.mark.acceptance
+
+
+class Receiving:
+    """The service in a directory; it can be killed and started again."""
+
+    def __init__(self, directory: Path, *arguments: str) -> None:
+        self.directory = directory
+        self.arguments = arguments
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self.process: subprocess.Popen[bytes]
+
+    def start(self) -> None:
+        with (self.directory / "out").open("ab") as out, (self.directory / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "statuspush", "receive", "--port", str(self.port)),
+                    *self.arguments,
+                ],
+                cwd=self.directory,
+                stdout=out,
+                stderr=log,
+            )
+        wait_for("it is ready", lambda: self.get("/readyz") == (200, b"ready\n"))
+
+    def get(self, path: str) -> tuple[int, bytes] | None:
+        assert self.process.poll() is None, (self.directory / "log").read_text()
+        with contextlib.suppress(OSError):
+            return self._request("GET", path, None)
+        return None
+
+    def push(self, body: bytes, path: str = "/voice") -> tuple[int, bytes]:
+        return self._request("POST", path, body)
+
+    def _request(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        with contextlib.closing(connection):
+            connection.request(method, path, body, FORM)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(20)
+
+    def out(self) -> list[dict[str, object]]:
+        lines = (self.directory / "out").read_bytes().split(b"\n")[:-1]
+        return [json.loads(line) for line in lines]
+
+
+@pytest.fixture
+def receiving(tmp_path) -> Iterator[type]:
+    started = []
+
+    def start(*arguments: str) -> Receiving:
+        service = Receiving(tmp_path, *arguments)
+        service.start()
+        started.append(service)
+        return service
+
+    yield start
+    for service in started:
+        service.kill()
+
+
+@pytest.mark.parametrize("wire", list(Wire))
+def test_by_default_each_report_is_a_line_as_the_sender_meant_it(receiving, wire):
+    service = receiving()
+    assert service.push(sent(sample_fragments(), wire)) == (200, b"SUCCESS")
+    wait_for("two lines", lambda: len(service.out()) == 2)
+    for line, meant in zip(service.out(), SAMPLE_REPORTS, strict=True):
+        assert list(line) == [
+            *("sid", "uid", "user_receive_time", "duration"),
+            *("error_msg", "mobile", "report_status"),
+        ]
+        assert line == {key: getattr(meant, key) for key in line}
+
+
+def test_what_is_no_push_is_no_success(receiving):
+    service = receiving()
+    assert service.push(b"hello")[0] == 400
+    assert service.get("/voice")[0] == 405
+    assert service.get("/elsewhere")[0] == 404
+    assert b'result="no_parameter"} 1.0' in service.get("/metrics")[1]
+
+
+def test_half_a_body_is_never_acknowledged(receiving):
+    service = receiving()
+    with socket.create_connection(("127.0.0.1", service.port), 10) as client:
+        client.sendall(b"POST /voice HTTP/1.1\r\nHost: r\r\nContent-Length: 1000\r\n\r\n")
+        client.sendall(push("a"))
+        client.shutdown(socket.SHUT_WR)
+        assert b"SUCCESS" not in client.recv(1000)
+    assert service.push(push("a")) == (200, b"SUCCESS")
+
+
+def test_without_the_token_nothing_is_taken(receiving):
+    service = receiving("--token", "acme=0123456789abcdef")
+    assert service.push(push("a"))[0] == 401
+    assert service.push(push("a"), "/voice/0123456789abcdef") == (200, b"SUCCESS")
+
+
+def test_sigterm_is_a_clean_end(receiving):
+    service = receiving()
+    service.push(push("a"))
+    assert service.stop() == 0
+    assert [line["sid"] for line in service.out()] == ["a"]
+
+
+def test_a_port_that_is_taken_is_said_in_a_line(receiving, tmp_path):
+    service = receiving()
+    (tmp_path / "second").mkdir()
+    second = subprocess.run(
+        [sys.executable, "-m", "statuspush", "receive", "--port", str(service.port)],
+        cwd=tmp_path / "second",
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+    assert second.returncode == 1
+    assert b"cannot listen on" in second.stderr
+    assert b"Traceback" not in second.stderr
+
+
+def test_while_a_sink_is_down_pushes_are_taken_and_handed_on_later(receiving, tmp_path):
+    command = tmp_path / "command.sh"
+    command.write_text("test -e mended && cat >> taken\n")
+    service = receiving("--to", f"command:sh {command}")
+    for number in range(5):
+        assert service.push(push(str(number))) == (200, b"SUCCESS")
+    (tmp_path / "mended").touch()
+    taken = tmp_path / "taken"
+    wait_for("all", lambda: taken.exists() and taken.read_bytes().count(b"\n") == 5)
+    sids = [json.loads(line)["sid"] for line in taken.read_bytes().splitlines()]
+    assert sids == ["0", "1", "2", "3", "4"]
+
+
+def test_kill_9_under_load_loses_nothing_that_was_acknowledged(receiving):
+    """Ten kills while four senders push; what was acknowledged is noted outside."""
+    service = receiving("--to", "jsonl:kept")
+    acknowledged: list[str] = []
+    ended = threading.Event()
+
+    def send(sender: int) -> None:
+        number = 0
+        while not ended.is_set():
+            sids = [f"{sender}-{number}-{n}" for n in range(20)]
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                if service.push(push(*sids)) == (200, b"SUCCESS"):
+                    acknowledged.extend(sids)
+                    number += 1
+
+    senders = [threading.Thread(target=send, args=(n,)) for n in range(4)]
+    for each in senders:
+        each.start()
+    for kill in range(1, 11):
+        wait_for("pushes", lambda least=kill * 400: len(acknowledged) >= least)
+        service.kill()
+        service.start()
+    ended.set()
+    for each in senders:
+        each.join()
+
+    def kept() -> list[str]:
+        files = sorted((service.directory / "kept").iterdir())
+        lines = b"".join(file.read_bytes() for file in files).split(b"\n")
+        return [json.loads(line)["sid"] for line in lines if line.endswith(b"}")]
+
+    wait_for("all of them", lambda: set(acknowledged) <= set(kept()), seconds=30)
+    repeats = len(kept()) - len(set(kept()))
+    assert repeats <= 10 * 500, "more than the batches that were under way"
+    print(json.dumps({"acknowledged": len(acknowledged), "lost": 0, "repeats": repeats}))
+    assert os.path.exists(service.directory / "inbox.db")
