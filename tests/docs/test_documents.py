@@ -6,7 +6,7 @@ import unicodedata
 import pytest
 
 ARCHITECTURE_LINES = 150
-TRANSLATED = ("README", "docs/contract", "docs/operation")
+TRANSLATED = ("README", "docs/contract", "docs/operation", "docs/receiver")
 
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 _MACHINE = re.compile(r"(?<![\w.:/-])/(?:home|root|Users|work|workspace|mnt)/[\w.-]+")
