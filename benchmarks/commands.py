@@ -10,7 +10,18 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import backlog, codec, duplicates, hung, pauses, peers, retention, search, steps
+from benchmarks import (
+    backlog,
+    codec,
+    duplicates,
+    hung,
+    pauses,
+    peers,
+    receiver,
+    retention,
+    search,
+    steps,
+)
 from benchmarks.baselines.broker import RedisMissing
 from benchmarks.benchmark import Benchmark, Run, Setup
 from benchmarks.tables import machine_line
@@ -23,6 +34,7 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     hung.BENCHMARK,
     pauses.BENCHMARK,
     peers.BENCHMARK,
+    receiver.BENCHMARK,
     retention.BENCHMARK,
     search.BENCHMARK,
     steps.BENCHMARK,

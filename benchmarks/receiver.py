@@ -1,0 +1,233 @@
+"""The receiver beside one written by hand: pushes acknowledged, durable, one process each.
+
+The client is bare asyncio on the other core and keeps its connections; bodies are made before the
+clock runs. A push counts when it was answered ``SUCCESS``; at the end the receiver must have
+stored every report of them.
+"""
+
+import asyncio
+import contextlib
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import uvloop
+from rich.table import Table
+
+from benchmarks.baselines import venvs
+from benchmarks.benchmark import Benchmark, Run, Setup, of, percentiles, rows_of_medians
+from statuspush.bench.reports import Plan
+from statuspush.core.contract import Wire
+from statuspush.core.fragment import fragments
+from statuspush.core.report import read_submissions
+from statuspush.core.wire import body
+from statuspush.receiver.inbox import Inbox
+from statuspush.receiver.report import PLATFORM_ZONE
+
+OURS, BY_HAND = "statuspush receive", "by hand"
+_LARGE_PUSHES, _SINGLE_PUSHES = 400, 30_000
+_CONNECTIONS = {500: 8, 1: 64}
+_RATE, _SECONDS = 1000, 8.0
+WINDOW = 10_000_000
+_PROGRAMS = Path(__file__).parent / "baselines" / "programs"
+_START_SECONDS = 30.0
+
+
+def measure(setup: Setup) -> Iterator[Run]:
+    """Works and receivers in turn."""
+    bin_folder = venvs.prepared("byhand", _PROGRAMS / "byhand-requirements.txt", venvs.DEFAULT)
+    commands = {
+        OURS: [sys.executable, "-m", "statuspush", "receive", "--port", "{port}"],
+        BY_HAND: [str(bin_folder / "python"), str(_PROGRAMS / "byhand_receiver.py"), "{port}"],
+    }
+    filled = Path(tempfile.mkdtemp(prefix="statuspush-inbox-", dir=setup.directory))
+    try:
+        window = setup.scaled(WINDOW)
+        setup.tell(f"receiver: an inbox of {window:,}")
+        _fill(filled, window)
+        for turn in range(setup.runs):
+            for name, command in commands.items():
+                # By hand it is slow: less of it takes as long.
+                share = 1.0 if name == OURS else 0.1
+                for size, pushes in ((500, _LARGE_PUSHES), (1, _SINGLE_PUSHES)):
+                    count = setup.scaled(round(pushes * share), least=20)
+                    setup.tell(f"receiver: {name}, {size} a push, run {turn + 1}")
+                    yield {"round": turn, **_flood(setup, name, command, size, count)}
+            setup.tell(f"receiver: {window:,} in the window, run {turn + 1}")
+            count = setup.scaled(_LARGE_PUSHES, least=20)
+            held = _flood(setup, OURS, commands[OURS], 500, count, filled)
+            yield {"round": turn, **held, "name": "window"}
+            setup.tell(f"receiver: 1,000 a second, run {turn + 1}")
+            yield {"round": turn, **_steady(setup, commands[OURS])}
+    finally:
+        shutil.rmtree(filled)
+
+
+def _fill(folder: Path, reports: int) -> None:
+    """An inbox in which so many have arrived, all of them handled."""
+    inbox = Inbox(folder / "inbox.db")
+    inbox.open()
+    now = time.time_ns() // 1_000_000
+    for first in range(0, reports, 5000):
+        sids = [f"old{number:029d}" for number in range(first, min(reports, first + 5000))]
+        lines = b"\n".join(b'{"sid":"%s"}' % sid.encode() for sid in sids)
+        stored = inbox.put("", sids, lines, now)
+        if first % 50_000 == 0:
+            stored.result()
+    stored.result()
+    last = inbox.run(lambda c: c.execute("SELECT max(id) FROM batches").fetchone()[0]).result()
+    handled = "INSERT INTO progress VALUES ('to-0-stdout', ?)"
+    inbox.run(lambda c: c.execute(handled, (last,)).rowcount).result()
+    inbox.close()
+
+
+@contextlib.contextmanager
+def _receiver(
+    setup: Setup, command: Sequence[str], content: Path | None
+) -> Iterator[tuple[int, Path]]:
+    """A receiver that listens, in a directory of its own; its port and directory."""
+    folder = Path(tempfile.mkdtemp(prefix="statuspush-receiver-", dir=setup.directory))
+    if content is not None:
+        shutil.copytree(content, folder, dirs_exist_ok=True)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with (folder / "out").open("wb") as out, (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [part.format(port=port) for part in command], cwd=folder, stdout=out, stderr=log
+        )
+    try:
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError((folder / "log").read_text()) from None
+                time.sleep(0.02)
+        yield port, folder
+    finally:
+        process.kill()
+        process.wait()
+        shutil.rmtree(folder)
+
+
+def _requests(size: int, count: int) -> list[bytes]:
+    plan = Plan(["customer-0000"], size, "new")
+    made = []
+    for push in range(count):
+        numbers = range(push * size, (push + 1) * size)
+        text = f"[{','.join(plan.report(n) for n in numbers)}]".encode()
+        reports = read_submissions(text, ndjson=False, tz=PLATFORM_ZONE)
+        content = body(b"\n".join(fragments(reports)), Wire.ROBUST)
+        head = (
+            "POST /voice HTTP/1.1\r\nHost: receiver\r\n"
+            "Content-Type: application/x-www-form-urlencoded;charset=utf-8;\r\n"
+            f"Content-Length: {len(content)}\r\n\r\n"
+        )
+        made.append(head.encode() + content)
+    return made
+
+
+def _flood(
+    setup: Setup,
+    name: str,
+    command: Sequence[str],
+    size: int,
+    count: int,
+    content: Path | None = None,
+) -> Run:
+    """As fast as pushes are acknowledged."""
+    requests = _requests(size, count)
+    with _receiver(setup, command, content) as (port, folder):
+        began = time.perf_counter()
+        waits, good = uvloop.run(_send(port, requests, _CONNECTIONS[size], None))
+        took = time.perf_counter() - began
+        stored = _stored(folder)
+    return {
+        "name": name,
+        "size": size,
+        "pushes_per_second": count / took,
+        "reports_per_second": count * size / took,
+        "p99_ms": percentiles(waits, 0.99)[0] * 1000,
+        "good": good and stored >= count * size,
+    }
+
+
+def _steady(setup: Setup, command: Sequence[str]) -> Run:
+    """At a steady rate."""
+    requests = _requests(1, round(_RATE * setup.seconds(_SECONDS)))
+    with _receiver(setup, command, None) as (port, folder):
+        waits, good = uvloop.run(_send(port, requests, _CONNECTIONS[1], _RATE))
+        stored = _stored(folder)
+    p50, p99 = percentiles(waits, 0.5, 0.99)
+    return {
+        "name": "steady",
+        "p50_ms": p50 * 1000,
+        "p99_ms": p99 * 1000,
+        "good": good and stored == len(requests),
+    }
+
+
+async def _send(
+    port: int, requests: list[bytes], connections: int, rate: float | None
+) -> tuple[list[float], bool]:
+    """Seconds from each request to its answer, and whether all were acknowledged."""
+    waits: list[float] = []
+    good = True
+    pending = iter(enumerate(requests))
+    began = time.perf_counter()
+
+    async def connection() -> None:
+        nonlocal good
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for number, request in pending:
+            due = time.perf_counter()
+            if rate is not None:
+                due = began + number / rate
+                await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
+            answer = await reader.readexactly(length)
+            waits.append(time.perf_counter() - due)
+            good = good and head.startswith(b"HTTP/1.1 200") and answer == b"SUCCESS"
+        writer.close()
+
+    await asyncio.gather(*(connection() for _ in range(connections)))
+    return waits, good
+
+
+def _stored(folder: Path) -> int:
+    database, count = folder / "inbox.db", "SELECT sum(reports) FROM batches"
+    if not database.exists():
+        database, count = folder / "received.db", "SELECT count(*) FROM voice_status"
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        return int(connection.execute(count).fetchone()[0])
+
+
+_ROWS = (
+    ("pushes a second", "pushes_per_second", ",.0f"),
+    ("reports a second", "reports_per_second", ",.0f"),
+    ("answer p99, ms", "p99_ms", ".1f"),
+)
+
+
+def tables(runs: Sequence[Run]) -> Iterator[Table]:
+    """For people."""
+    for size in (500, 1):
+        groups = {name: of(runs, name=name, size=size) for name in (OURS, BY_HAND, "window")}
+        yield rows_of_medians(f"{size} a push", {k: v for k, v in groups.items() if v}, _ROWS)
+    steady = of(runs, name="steady")
+    rows = (("answer p50, ms", "p50_ms", ".2f"), ("answer p99, ms", "p99_ms", ".2f"))
+    yield rows_of_medians("1,000 pushes a second, 1 report each", {OURS: steady}, rows)
+
+
+BENCHMARK = Benchmark("receiver", "The receiver, beside one written by hand.", measure, tables)
