@@ -377,3 +377,12 @@ def test_kill_9_loses_nothing_and_repeats_only_what_was_inside_the_handler(url, 
     receiver.stop()
     handled = ended + rest.sids
     assert len(handled) - len(set(handled)) <= 10 * 4
+
+
+def test_half_a_surrogate_pair_reaches_the_handler(make, calls):
+    receiver = make()
+    seen = []
+    receiver.on_report(name="it")(lambda report: (seen.append(report), calls.add(report)))
+    receiver.accept(push({"sid": "a", "error_msg": "\ud83d"}), FORM)
+    calls.wait(1)
+    assert seen[0].error_msg == "\ud83d"

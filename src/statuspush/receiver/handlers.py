@@ -6,7 +6,6 @@ what was inside the handler and nothing else.
 
 import asyncio
 import inspect
-import json
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -25,7 +24,7 @@ from statuspush.receiver.inbox.ledger import (
     read_progress,
     write_progress,
 )
-from statuspush.receiver.report import Report
+from statuspush.receiver.report import Report, read_fields
 
 _log: Final = logging.getLogger("statuspush.receiver")
 _READ: Final = 8
@@ -194,7 +193,7 @@ class HandlerRun:
             self._open[batch.id] = _Open(done)
             for place, line in enumerate(batch.body.split(b"\n")):
                 if not done[place]:
-                    report = self._report(json.loads(line), batch.account)
+                    report = self._report(read_fields(line), batch.account)
                     self._ready.append(_Item(report, line, batch.id, place))
         return bool(batches)
 
@@ -262,7 +261,7 @@ class HandlerRun:
         return groups
 
     async def _try_again(self, troubles: Sequence[Trouble]) -> None:
-        reports = [self._report(json.loads(each.report), each.account) for each in troubles]
+        reports = [self._report(read_fields(each.report), each.account) for each in troubles]
         error = await self._call(reports)
         await self._settle(troubles, error)
 

@@ -20,6 +20,8 @@ HOME_REGION: Final = "CN"
 _TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2}")
 _KEYS: Final = frozenset(VOICE_STATUS.keys)
 
+_read: Final = msgspec.json.Decoder(dict[str, object]).decode
+
 
 class Status(StrEnum):
     """What became of a call (contract section 2)."""
@@ -167,6 +169,16 @@ class Report:
     def __repr__(self) -> str:
         # Never the number: reports end up in logs.
         return f"<Report {self.sid} {self.report_status}>"
+
+
+def read_fields(line: bytes) -> dict[str, object]:
+    """Read one stored report: the JSON object that an inbox keeps."""
+    try:
+        return _read(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        # Half a surrogate pair, which the standard library reads and writes.
+        fields: dict[str, object] = json.loads(line)
+        return fields
 
 
 def _text(value: object) -> str | None:
