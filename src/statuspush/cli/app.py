@@ -11,6 +11,7 @@ from statuspush.cli import (
     bench,
     decode,
     demo,
+    inbox,
     migrate,
     receive,
     redrive,
@@ -84,6 +85,7 @@ add_command(app, "demo", demo.EXAMPLES, demo.demo)
 add_command(app, "bench", bench.EXAMPLES, bench.bench)
 add_command(app, "send", send.EXAMPLES, send.send)
 add_command(app, "receive", receive.EXAMPLES, receive.receive)
+app.add_typer(inbox.app, name="inbox")
 add_command(app, "decode", decode.EXAMPLES, decode.decode)
 app.add_typer(account.app, name="account")
 add_command(app, "redrive", redrive.EXAMPLES, redrive.redrive)

@@ -31,7 +31,8 @@ _READ: Final = 8
 """Batches read in one go."""
 _MOST_READ_AHEAD: Final = 2000
 """Reports held in memory; the others wait on disk."""
-_LONGEST_REST: Final = 3600.0
+_LONGEST_REST: Final = 5.0
+"""Another process may have replayed dead letters meanwhile."""
 _INBOX_REST: Final = 0.5
 _ERROR_CHARACTERS: Final = 500
 
@@ -242,7 +243,7 @@ class HandlerRun:
             if due:
                 await asyncio.gather(*map(self._try_again, self._groups(due)))
                 continue
-            rest = _LONGEST_REST if later is None else (later - now) / 1000
+            rest = _LONGEST_REST if later is None else min(_LONGEST_REST, (later - now) / 1000)
             try:
                 async with asyncio.timeout(rest):
                     await self._troubled.wait()

@@ -22,6 +22,7 @@ WINDOW_MS: Final = 72 * 3600 * 1000
 """How long a sid is remembered: as long as a platform keeps reports (contract section 7)."""
 MAX_WAITING_BYTES: Final = 64 << 20
 _CHECKPOINT_PAGES: Final = 4096
+_BUSY_MS: Final = 2000
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -95,6 +96,8 @@ class Inbox:
                 self._connection = connect(self._path)
                 try:
                     migrate(self._connection, self._path, SCHEMA)
+                    # "statuspush inbox" may be writing beside us, for a moment.
+                    self._connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
                     self._connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
                     work = _Work(self._connection, self._window_ms, self._stored)
                 except BaseException:

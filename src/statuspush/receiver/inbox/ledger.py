@@ -1,11 +1,13 @@
 """How far a handler has come, and what it has failed with: the rows behind ``handlers``."""
 
+import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
 from statuspush.clock import Milliseconds
+from statuspush.receiver.report import read_fields
 
 
 class Trouble(msgspec.Struct, frozen=True):
@@ -107,6 +109,29 @@ def list_troubles(
         (dead, sid, limit),
     )
     return [Trouble(*row) for row in rows]
+
+
+def find_reports(
+    connection: sqlite3.Connection, value: str, limit: int
+) -> Iterator[tuple[Milliseconds, str, dict[str, object]]]:
+    """Arrival, account and fields of reports with this sid or number, the newest first.
+
+    Looks through the whole inbox; meant for people.
+    """
+    # As JSON may spell it; what contains it by chance is compared below.
+    spelled = json.dumps(value)[1:-1], msgspec.json.encode(value).decode()[1:-1]
+    rows = connection.execute(
+        "SELECT arrived_at, account, body FROM batches"
+        " WHERE instr(body, CAST(? AS BLOB)) OR instr(body, CAST(? AS BLOB)) ORDER BY id DESC",
+        spelled,
+    )
+    for arrived_at, account, body in rows:
+        for fields in reversed([read_fields(line) for line in body.split(b"\n")]):
+            if value in (fields.get("sid"), fields.get("mobile")):
+                yield arrived_at, account, fields
+                limit -= 1
+                if not limit:
+                    return
 
 
 def replay(connection: sqlite3.Connection, now: Milliseconds, ids: Sequence[int] | None) -> int:
