@@ -114,6 +114,23 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_it_passes_the_check(language: Callable[[Path, int], list[str]], tmp_path, data, port):
+    command = language(tmp_path, port)
+    with running(command, data, port):
+        checked = subprocess.run(
+            [
+                *(sys.executable, "-m", "statuspush", "check", f"http://127.0.0.1:{port}/"),
+                *("--echo-file", str(data / "reports.jsonl"), "--json"),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
 def push(port: int, *sids: str) -> bytes:
     text = urllib.parse.quote(json.dumps([{"sid": sid} for sid in sids]), safe="")
     return post(port, f"voice_status={text}".encode())

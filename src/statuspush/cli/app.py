@@ -9,6 +9,7 @@ from statuspush import __version__
 from statuspush.cli import (
     account,
     bench,
+    check,
     decode,
     demo,
     inbox,
@@ -84,6 +85,7 @@ add_command(app, "submit", submit.EXAMPLES, submit.submit)
 add_command(app, "demo", demo.EXAMPLES, demo.demo)
 add_command(app, "bench", bench.EXAMPLES, bench.bench)
 add_command(app, "send", send.EXAMPLES, send.send)
+add_command(app, "check", check.EXAMPLES, check.check)
 add_command(app, "receive", receive.EXAMPLES, receive.receive)
 app.add_typer(inbox.app, name="inbox")
 add_command(app, "decode", decode.EXAMPLES, decode.decode)

@@ -1,0 +1,1 @@
+"""``statuspush check``: what is sent, how it is judged, and what is said of it."""
