@@ -13,7 +13,7 @@ import pytest
 from tests.receiver.conftest import FORM, push
 
 from statuspush.core.errors import InputError, StoreRefused
-from statuspush.receiver import Receiver, decode
+from statuspush.receiver import Gate, Receiver, decode
 
 SOON = 0.01
 
@@ -386,3 +386,44 @@ def test_half_a_surrogate_pair_reaches_the_handler(make, calls):
     receiver.accept(push({"sid": "a", "error_msg": "\ud83d"}), FORM)
     calls.wait(1)
     assert seen[0].error_msg == "\ud83d"
+
+
+def test_in_order_one_account_does_not_wait_for_another(make, calls):
+    receiver = make(gate=Gate(tokens={"one": "1" * 16, "two": "2" * 16}))
+    go_on = threading.Event()
+
+    @receiver.on_report(ordered=True)
+    def handle(report):
+        if report.sid == "a":
+            go_on.wait(10)
+        calls.add(report)
+
+    receiver.accept(push("a", "b"), FORM, path="/" + "1" * 16)
+    receiver.accept(push("c", "d"), FORM, path="/" + "2" * 16)
+    calls.wait(2)
+    assert calls.sids == ["c", "d"]
+    go_on.set()
+    calls.wait(4)
+    assert calls.sids == ["c", "d", "a", "b"]
+
+
+def test_a_line_that_waits_is_not_read_without_end(make, calls):
+    """Nor does the handler spin meanwhile."""
+    receiver = make()
+    go_on = threading.Event()
+
+    @receiver.on_report(ordered=True)
+    def handle(report):
+        go_on.wait(10)
+        calls.add(report)
+
+    for first in range(0, 4000, 500):
+        receiver.accept(push(*(str(n) for n in range(first, first + 500))), FORM)
+    began = time.process_time()
+    time.sleep(0.3)
+    assert time.process_time() - began < 0.2
+    (run,) = receiver._runs
+    assert len(run._queue) < 2000 + 8 * 500
+    go_on.set()
+    calls.wait(100)
+    assert calls.sids[:100] == [str(n) for n in range(100)]

@@ -7,7 +7,6 @@ what was inside the handler and nothing else.
 import asyncio
 import inspect
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,13 +23,14 @@ from statuspush.receiver.inbox.ledger import (
     read_progress,
     write_progress,
 )
+from statuspush.receiver.queues import LineEach, OneLine, Queue
 from statuspush.receiver.report import Report, read_fields
 
 _log: Final = logging.getLogger("statuspush.receiver")
 _READ: Final = 8
 """Batches read in one go."""
 _MOST_READ_AHEAD: Final = 2000
-"""Reports held in memory; the others wait on disk."""
+"""Reports held in memory, for one that can be handled now; the others wait on disk."""
 _LONGEST_REST: Final = 5.0
 """Another process may have replayed dead letters meanwhile."""
 _INBOX_REST: Final = 0.5
@@ -58,7 +58,12 @@ class Handler:
     @property
     def slots(self) -> int:
         """How many calls may be under way."""
-        return 1 if self.ordered else self.concurrency
+        return 1 if self.batch else self.concurrency
+
+    @property
+    def lines(self) -> bool:
+        """Reports of one account wait for one another, and for no other account's."""
+        return self.ordered and not self.batch
 
 
 class _Open:
@@ -100,7 +105,7 @@ class HandlerRun:
         self._arrived = asyncio.Event()
         self._troubled = asyncio.Event()
         self._taking = asyncio.Lock()
-        self._ready: deque[_Item] = deque()
+        self._queue: Queue[_Item] = LineEach() if handler.lines else OneLine()
         self._read_upto = 0
         self._upto = 0
         self._open: dict[int, _Open] = {}
@@ -125,7 +130,7 @@ class HandlerRun:
         self._read_upto = self._upto
         try:
             async with asyncio.TaskGroup() as tasks:
-                for _ in range(1 if self._handler.batch else self._handler.slots):
+                for _ in range(self._handler.slots):
                     tasks.create_task(self._slot())
                 tasks.create_task(self._retry())
         finally:
@@ -152,40 +157,44 @@ class HandlerRun:
             if error is not None and self._handler.ordered:
                 error = await self._insist(items, error)
             await self._settle(items, error)
+            if self._queue.release(items[0].report.account):
+                self._arrived.set()
 
     async def _take(self) -> list[_Item]:
         """The next reports: one, or as many as a batch takes; none when it is to stop."""
         async with self._taking:
-            await self._until_ready()
-            if self._stopping:
+            first = await self._first()
+            if first is None:
                 return []
-            if not self._handler.batch:
-                return [self._ready.popleft()]
-            if len(self._ready) < self._handler.max:
-                await self._gather()
-            most = min(len(self._ready), self._handler.max)
-            return [self._ready.popleft() for _ in range(most)]
+            items = [first]
+            if self._handler.batch:
+                await self._gather(self._handler.max - 1)
+                while len(items) < self._handler.max and (item := self._queue.take()) is not None:
+                    items.append(item)
+            return items
 
-    async def _gather(self) -> None:
+    async def _first(self) -> _Item | None:
+        while not self._stopping:
+            if (item := self._queue.take()) is not None:
+                return item
+            self._arrived.clear()
+            if len(self._queue) >= _MOST_READ_AHEAD or not await self._read():
+                await self._arrived.wait()
+        return None
+
+    async def _gather(self, count: int) -> None:
+        """Wait until so many wait besides, or the time is over."""
         try:
             async with asyncio.timeout(self._handler.wait):
-                while len(self._ready) < self._handler.max and not self._stopping:
+                while len(self._queue) < count and not self._stopping:
                     self._arrived.clear()
                     if not await self._read():
                         await self._arrived.wait()
         except TimeoutError:
             pass
 
-    async def _until_ready(self) -> None:
-        while not self._ready and not self._stopping:
-            self._arrived.clear()
-            if not await self._read():
-                await self._arrived.wait()
-
     async def _read(self) -> bool:
         """Read further batches; False when there are none."""
-        if len(self._ready) >= _MOST_READ_AHEAD:
-            return True
         after = self._read_upto
         batches: list[Batch] = await self._inbox_run(lambda c: read_batches(c, after, _READ))
         for batch in batches:
@@ -195,7 +204,7 @@ class HandlerRun:
             for place, line in enumerate(batch.body.split(b"\n")):
                 if not done[place]:
                     report = self._report(read_fields(line), batch.account)
-                    self._ready.append(_Item(report, line, batch.id, place))
+                    self._queue.add(batch.account, _Item(report, line, batch.id, place))
         return bool(batches)
 
     async def _call(self, reports: Sequence[Report]) -> Exception | None:

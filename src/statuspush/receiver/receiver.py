@@ -105,8 +105,9 @@ class Receiver:
         ``attempts`` it is a dead letter (:meth:`dead_letters`).
 
         :param name: under which its progress is kept, the function's own by default.
-        :param ordered: one at a time, in the order of arrival: a report that fails is tried again
-            before the next one is begun.
+        :param ordered: of each account one at a time, in the order of arrival: a report that fails
+            is tried again before the account's next one is begun. Other accounts go on meanwhile,
+            as far as 2,000 reports ahead.
         """
         return self._register(function, batch=False, **options)
 
