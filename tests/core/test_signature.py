@@ -7,7 +7,7 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from statuspush.core.errors import InputError
-from statuspush.core.signature import sign, validate_secret
+from statuspush.core.signature import sign, validate_secret, verify
 
 SECRET = "whsec_" + b64encode(bytes(range(32))).decode()
 BODY = b"voice_status=%5B%7B%22sid%22%3A%221%22%7D%5D"
@@ -80,3 +80,25 @@ def test_any_other_secret_is_refused_and_not_repeated(secret, words):
     with pytest.raises(InputError, match=words) as caught:
         validate_secret(secret)
     assert secret in {"", "whsec_"} or secret not in str(caught.value)
+
+
+def test_a_signature_of_ours_is_verified_by_ours():
+    made = sign(SECRET, "push_1", 1_700_000_000, BODY)
+    assert verify([SECRET], "push_1", "1700000000", BODY, made)
+    assert verify([secret_of(24), SECRET], "push_1", "1700000000", BODY, f"v1,AAAA {made}")
+
+
+@pytest.mark.parametrize(
+    ("message_id", "timestamp", "body"),
+    [
+        ("push_2", "1700000000", BODY),
+        ("push_1", "1700000001", BODY),
+        ("push_1", "-1700000000", BODY),
+        ("push_1", "", BODY),
+        ("push_1", "１７００００００００", BODY),
+        ("push_1", "1700000000", BODY + b" "),
+    ],
+)
+def test_a_signature_of_anything_else_is_not(message_id, timestamp, body):
+    made = sign(SECRET, "push_1", 1_700_000_000, BODY)
+    assert not verify([SECRET], message_id, timestamp, body, made)

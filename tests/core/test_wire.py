@@ -392,3 +392,23 @@ def test_hostile_bodies_of_4_mib_cost_linear_time(piece):
     for prefix in (b"voice_status=", b"voice_status=%", b"voice_status=[", b""):
         with pytest.raises(NotAPush):
             decode(prefix + piece * (4 * 2**20 // len(piece)))
+
+
+@given(st.binary(max_size=300) | st.binary(max_size=300).map(lambda b: b"voice_status=" + b))
+def test_whatever_comes_is_reports_or_no_push(data):
+    try:
+        found = decode(data)
+    except NotAPush:
+        return
+    assert all(isinstance(report["sid"], str) for report in found)
+
+
+@given(_SUBMISSIONS, st.sampled_from(Wire), st.integers(0, 10_000), st.integers(0, 255))
+def test_a_body_with_a_wrong_byte_is_reports_or_no_push(submissions, wire, place, byte):
+    whole = bytearray(body(joined(submissions), wire))
+    whole[place % len(whole)] = byte
+    try:
+        found = decode(bytes(whole))
+    except NotAPush:
+        return
+    assert all(isinstance(report["sid"], str) for report in found)
