@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass, field
@@ -182,5 +183,7 @@ def run(settings: ReceiverSettings) -> None:
     """Run the service in this process."""
     import uvloop  # noqa: PLC0415 - the library does without it
 
+    # The inbox's thread waits this long for the interpreter while the loop is busy.
+    sys.setswitchinterval(0.001)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(settings))

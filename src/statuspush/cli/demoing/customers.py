@@ -3,12 +3,15 @@
 import asyncio
 import socket
 from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
 from random import Random
 from time import monotonic
 from typing import Final
 
 from statuspush.cli.demoing.journal import Journal
 from statuspush.core.decode import NotAPush, decode
+from statuspush.receiver import Receiver
 
 _MAX_HEAD: Final = 64 * 1024
 
@@ -29,6 +32,8 @@ class Temper:
     """Share of pushes that fail: half with HTTP 500, half with the connection cut."""
     dead: bool = False
     """Refuses connections for a while, then hangs, then is well."""
+    ours: bool = False
+    """Runs our own receiver, with an inbox on disk."""
 
     @property
     def well(self) -> bool:
@@ -38,7 +43,7 @@ class Temper:
 
 TEMPERS: Final = (
     Temper("big", "answers at once, gets half of all", share=50),
-    Temper("good", "answers at once", share=10),
+    Temper("good", "runs our own receiver", share=10, ours=True),
     Temper("slow", "takes 300 ms", share=10, delay=0.3),
     Temper("dead", "refuses, then hangs, then is well", share=10, dead=True),
     Temper("wrong", 'answers "SUCCESS" with quotes', share=10, answer=b'"SUCCESS"'),
@@ -49,12 +54,23 @@ TEMPERS: Final = (
 class Customer:
     """One endpoint on a port of its own.
 
+    :param directory: for what it keeps on disk.
     :param dead_seconds: how long a dead customer refuses connections (one half) and hangs (the
         other), from its start.
     """
 
-    def __init__(self, temper: Temper, journal: Journal, rng: Random, dead_seconds: float) -> None:
+    def __init__(
+        self,
+        temper: Temper,
+        journal: Journal,
+        rng: Random,
+        directory: Path,
+        dead_seconds: float,
+    ) -> None:
         self.temper = temper
+        self._receiver = (
+            Receiver(f"sqlite:///{directory}/{temper.account}-inbox.db") if temper.ours else None
+        )
         self._journal = journal
         self._rng = rng
         self._dead_seconds = dead_seconds if temper.dead else 0.0
@@ -70,6 +86,8 @@ class Customer:
     async def start(self) -> None:
         """Open the port; a dead customer does so later."""
         self._began = monotonic()
+        if self._receiver is not None:
+            self._receiver.start()
         if self._dead_seconds:
             self._opening = asyncio.create_task(self._open_later())
         else:
@@ -84,6 +102,8 @@ class Customer:
         for writer in self._writers:
             writer.transport.abort()
         self._socket.close()
+        if self._receiver is not None:
+            await asyncio.to_thread(self._receiver.stop)
 
     async def _open_later(self) -> None:
         await asyncio.sleep(self._dead_seconds / 2)
@@ -118,6 +138,12 @@ class Customer:
         if monotonic() - self._began < self._dead_seconds:
             await asyncio.sleep(self._began + self._dead_seconds - monotonic())
             return False
+        if self._receiver is not None:
+            answer = await self._receiver.accept_async(body, headers)
+            if answer.acknowledged:
+                self._journal.acknowledged(self.temper.account, sids)
+            writer.write(_response(answer.status, answer.body))
+            return True
         await asyncio.sleep(self.temper.delay)
         if self._rng.random() < self.temper.fails:
             if self._rng.random() < 0.5:
@@ -138,7 +164,7 @@ def _headers(head: bytes) -> dict[str, str]:
 
 
 def _response(status: int, body: bytes) -> bytes:
-    reason = {200: "OK", 400: "Bad Request", 500: "Internal Server Error"}[status]
+    reason = HTTPStatus(status).phrase
     return (
         f"HTTP/1.1 {status} {reason}\r\nContent-Type: text/plain\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"

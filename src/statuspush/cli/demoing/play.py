@@ -62,7 +62,7 @@ async def play(options: Options) -> Ending:
     dead = min(15.0, options.seconds / 2) if options.seconds else 15.0
     stop, hurry = asyncio.Event(), asyncio.Event()
     async with AsyncExitStack() as stack:
-        customers = [Customer(temper, journal, rng, dead) for temper in TEMPERS]
+        customers = [Customer(temper, journal, rng, options.directory, dead) for temper in TEMPERS]
         for customer in customers:
             stack.push_async_callback(customer.stop)
         child = ChildService(
