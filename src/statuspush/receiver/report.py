@@ -21,6 +21,7 @@ _TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2}")
 _KEYS: Final = frozenset(VOICE_STATUS.keys)
 
 _read: Final = msgspec.json.Decoder(dict[str, object]).decode
+_write: Final = msgspec.json.Encoder().encode
 
 
 class Status(StrEnum):
@@ -147,16 +148,21 @@ class Report:
 
     def as_dict(self) -> dict[str, object]:
         """What was sent: the contract's keys in its order as far as they came, then the others."""
+        return dict(self._ordered())
+
+    def _ordered(self) -> Mapping[str, object]:
+        if tuple(self.fields) == VOICE_STATUS.keys:  # as nearly all are sent
+            return self.fields
         ordered = {key: self.fields[key] for key in VOICE_STATUS.keys if key in self.fields}
         return ordered | self.extra
 
     def json(self) -> bytes:
         """:meth:`as_dict` as JSON in UTF-8, on one line."""
         try:
-            return msgspec.json.encode(self.as_dict())
+            return _write(self._ordered())
         except UnicodeEncodeError:
             # Half a surrogate pair, which JSON can spell as an escape and UTF-8 cannot write.
-            return json.dumps(self.as_dict(), separators=(",", ":")).encode()
+            return json.dumps(self._ordered(), separators=(",", ":")).encode()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Report):
