@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import uvloop
@@ -22,7 +23,10 @@ from rich.table import Table
 
 from benchmarks.baselines import venvs
 from benchmarks.benchmark import Benchmark, Run, Setup, of, percentiles, rows_of_medians
+from statuspush.bench import trial
+from statuspush.bench.generator import prepared
 from statuspush.bench.reports import Plan
+from statuspush.bench.rig import running
 from statuspush.core.contract import Wire
 from statuspush.core.fragment import fragments
 from statuspush.core.report import read_submissions
@@ -63,6 +67,8 @@ def measure(setup: Setup) -> Iterator[Run]:
             count = setup.scaled(_LARGE_PUSHES, least=20)
             held = _flood(setup, OURS, commands[OURS], 500, count, filled)
             yield {"round": turn, **held, "name": "window"}
+            setup.tell(f"receiver: behind our sender, run {turn + 1}")
+            yield {"round": turn, **_chain(setup, commands[OURS])}
             setup.tell(f"receiver: 1,000 a second, run {turn + 1}")
             yield {"round": turn, **_steady(setup, commands[OURS])}
     finally:
@@ -176,6 +182,30 @@ def _steady(setup: Setup, command: Sequence[str]) -> Run:
     }
 
 
+def _chain(setup: Setup, command: Sequence[str]) -> Run:
+    """Submitted to our sender, from 10 large accounts, and pushed to our receiver."""
+    work = replace(trial.LARGE, seconds=setup.seconds(_SECONDS))
+    folder = Path(tempfile.mkdtemp(prefix="statuspush-chain-", dir=setup.directory))
+    try:
+        with (
+            _receiver(setup, command, None) as (port, received),
+            running(folder, work.names) as rig,
+            prepared(trial.order_of(work, rig.port, "chain"), folder) as submit,
+        ):
+            push = {"url": f"http://127.0.0.1:{port}/voice"}
+            for account in work.names:
+                rig.api("PATCH", f"/v1/accounts/{account}/push", push)
+            before = rig.metrics()
+            began = time.perf_counter()
+            reports = submit().requests * work.per_request
+            trial.drain(rig, before, reports)
+            took = time.perf_counter() - began
+            stored = _stored(received)
+    finally:
+        shutil.rmtree(folder)
+    return {"name": "chain", "reports_per_second": reports / took, "good": stored == reports}
+
+
 async def _send(
     port: int, requests: list[bytes], connections: int, rate: float | None
 ) -> tuple[list[float], bool]:
@@ -225,6 +255,8 @@ def tables(runs: Sequence[Run]) -> Iterator[Table]:
     for size in (500, 1):
         groups = {name: of(runs, name=name, size=size) for name in (OURS, BY_HAND, "window")}
         yield rows_of_medians(f"{size} a push", {k: v for k, v in groups.items() if v}, _ROWS)
+    chain = of(runs, name="chain")
+    yield rows_of_medians("sender to receiver, both ours, both durable", {OURS: chain}, _ROWS[1:2])
     steady = of(runs, name="steady")
     rows = (("answer p50, ms", "p50_ms", ".2f"), ("answer p99, ms", "p99_ms", ".2f"))
     yield rows_of_medians("1,000 pushes a second, 1 report each", {OURS: steady}, rows)

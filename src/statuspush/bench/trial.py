@@ -60,7 +60,7 @@ def run(
     plan = Plan(work.names, work.per_request, tag)
     with (
         running(directory, work.names, settings) as rig,
-        prepared(_order(work, rig.port, tag), directory) as submit,
+        prepared(order_of(work, rig.port, tag), directory) as submit,
     ):
         size = rig.database_bytes()
         metrics = rig.metrics()
@@ -70,7 +70,7 @@ def run(
             load = submit()
             loaded, disk_share = Moment.now(rig), watch.disk_share
             phase("drain")
-            _drain(rig, metrics, load.requests * work.per_request)
+            drain(rig, metrics, load.requests * work.per_request)
         after = Moment.now(rig)
         metrics_after = rig.metrics()
     phase("reconcile")
@@ -91,7 +91,8 @@ def run(
     return figures(work.name, load, found, seen)
 
 
-def _order(work: Work, port: int, tag: str) -> Order:
+def order_of(work: Work, port: int, tag: str) -> Order:
+    """What the load generator is told of a work."""
     order = Order(
         port=port,
         token=TOKEN,
@@ -104,7 +105,7 @@ def _order(work: Work, port: int, tag: str) -> Order:
     return order if work.requests is None else replace(order, requests=work.requests)
 
 
-def _drain(rig: Rig, before: dict[str, float], reports: int) -> None:
+def drain(rig: Rig, before: dict[str, float], reports: int) -> None:
     """Wait until every report is recorded as delivered."""
     name = "statuspush_reports_acknowledged_total"
     wanted = before.get(name, 0.0) + reports
