@@ -12,6 +12,8 @@ COMMANDS = [
     "bench",
     "send",
     "decode",
+    "check",
+    "receive",
     "redrive",
     "config",
     "migrate",

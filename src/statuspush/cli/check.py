@@ -1,18 +1,20 @@
 """``statuspush check``: is this endpoint right, whatever it is written in."""
 
 import asyncio
-import json as json_module
 from ipaddress import ip_network
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from statuspush.cli.account import parse_header
-from statuspush.cli.terminal import JsonFlag, chinese, console, examples, print_json
+from statuspush.cli.terminal import JsonFlag, chinese, examples, print_json
 from statuspush.core.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from statuspush.cli.checking.advice import Words
     from statuspush.cli.checking.findings import Finding
 
 EXAMPLES: Final = examples(
@@ -22,7 +24,6 @@ EXAMPLES: Final = examples(
 )
 
 _ANYWHERE: Final = (ip_network("0.0.0.0/0"), ip_network("::/0"))
-_MARKS: Final = {"ok": "[green]✓[/green]", "warn": "[yellow]![/yellow]", "fail": "[red]✗[/red]"}
 
 
 def check(
@@ -49,7 +50,7 @@ def check(
         typer.Option(metavar="FILE", help="A file with what was understood, likewise."),
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Without large, slow and concurrent pushes.")
+        bool, typer.Option("--quick", help="Without full pushes and the slow one.")
     ] = False,
     allow_private: Annotated[
         bool,
@@ -63,16 +64,24 @@ def check(
 ) -> None:
     """Try an endpoint with everything that platforms send, and say what to fix and how.
 
-    Sends about thirty real pushes, marked as tests (their sids begin with "check"), in each
+    Sends some thirty real pushes, marked as tests (their sids begin with "check"), in each
     encoding, with difficult values, with 1 and 500 reports, again, at once and slowly; and what is
     no push, which must not be acknowledged. With an echo, each field is compared with what the
     endpoint understood. Exit status 0 if all is right, 1 if there is something to fix.
     """
+    from statuspush.cli.checking import show  # noqa: PLC0415
     from statuspush.cli.checking.course import Course  # noqa: PLC0415
+    from statuspush.cli.checking.echo import Echo  # noqa: PLC0415
     from statuspush.cli.checking.probe import Probe  # noqa: PLC0415
     from statuspush.core.signature import validate_secret  # noqa: PLC0415
-    from statuspush.transport import AddressGuard, Transport, validate_header  # noqa: PLC0415
+    from statuspush.transport import (  # noqa: PLC0415
+        AddressGuard,
+        Transport,
+        validate_header,
+        validate_url,
+    )
 
+    validate_url(target)
     if echo_url and echo_file:
         raise InputError("give --echo-url or --echo-file, not both")
     if secret is not None:
@@ -80,69 +89,23 @@ def check(
     headers = [parse_header(line) for line in header or ()]
     for name, value in headers:
         validate_header(name, value)
+    echo = Echo(echo_file, echo_url) if echo_file or echo_url else None
 
-    async def run() -> "list[Finding]":
-        transport = Transport(guard=AddressGuard(_ANYWHERE if allow_private else ()))
+    async def run(told: "Callable[[Words], None]") -> "list[Finding]":
+        # A person at the keyboard calls their own endpoint; the guard is against customers' URLs.
+        guard = AddressGuard(_ANYWHERE if allow_private else ())
+        transport = Transport(guard=guard)
         try:
-            probe = Probe(target, transport, secret, headers, timeout)
-            return await Course(probe, quick=quick, echo_url=echo_url, echo_file=echo_file).run()
+            probe = Probe(target, transport, guard, secret, headers, timeout)
+            return await Course(probe, quick=quick, echo=echo, told=told).run()
         finally:
             await transport.close()
 
-    findings = asyncio.run(run())
-    wrong = any(finding.grade == "fail" for finding in findings)
+    zh = chinese(lang)
+    with show.watched(zh=zh) as told:
+        found = asyncio.run(run(told))
     if json:
-        print_json(_document(target, findings))
+        print_json(show.document(target, found))
     else:
-        _print(findings, zh=chinese(lang))
-    raise typer.Exit(1 if wrong else 0)
-
-
-def _document(url: str, findings: "list[Finding]") -> dict[str, Any]:
-    return {
-        "url": url,
-        "right": not any(finding.grade == "fail" for finding in findings),
-        "cases": [
-            {
-                "name": finding.name,
-                "grade": finding.grade,
-                "status": finding.status,
-                "milliseconds": finding.milliseconds,
-                "advice": finding.en,
-                "advice_zh": finding.zh,
-            }
-            for finding in findings
-        ],
-    }
-
-
-def _print(findings: "list[Finding]", *, zh: bool) -> None:
-    from rich.markup import escape  # noqa: PLC0415
-
-    out = console()
-    for finding in findings:
-        title = finding.title_zh if zh else finding.title
-        said = "–" if finding.status is None else str(finding.status)
-        out.print(f"{_MARKS[finding.grade]} {title}  [dim]{said}  {finding.milliseconds} ms[/dim]")
-        advice = finding.zh if zh else finding.en
-        if advice:
-            out.print(f"    {escape(advice)}")
-    fails = sum(finding.grade == "fail" for finding in findings)
-    warns = sum(finding.grade == "warn" for finding in findings)
-    if fails:
-        out.print(f"需要修正 {fails} 处" if zh else f"{fails} to fix")
-    elif warns:
-        out.print(f"正确，{warns} 条建议" if zh else f"right, with {warns} remarks")
-    else:
-        out.print("全部正确" if zh else "all right")
-
-
-def read_lines(text: str) -> list[dict[str, object]]:
-    """JSON objects, one a line; raises InputError for anything else."""
-    try:
-        lines = [json_module.loads(line) for line in text.splitlines() if line.strip()]
-    except ValueError as error:
-        raise InputError(f"the echo is not JSON lines: {error}") from None
-    if not all(isinstance(line, dict) for line in lines):
-        raise InputError("the echo is not a JSON object a line")
-    return lines
+        show.print_found(found, zh=zh)
+    raise typer.Exit(0 if show.right(found) else 1)

@@ -1,157 +1,173 @@
 """The order in which an endpoint is tried."""
 
 import asyncio
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Final
 
-import httpx
-
-from statuspush.cli.check import read_lines
-from statuspush.cli.checking import findings
+from statuspush.cli.checking import findings, limits
+from statuspush.cli.checking.advice import Words
 from statuspush.cli.checking.cases import Case, Cases
+from statuspush.cli.checking.echo import Echo
 from statuspush.cli.checking.findings import Finding
 from statuspush.cli.checking.probe import Probe, Seen
-from statuspush.core.contract import VOICE_STATUS, Wire
-from statuspush.core.errors import InputError, ServiceError
+from statuspush.core.contract import Wire
 from statuspush.core.outcome import Outcome
 
-_UNREACHABLE: Final = frozenset(
+DRIP_SECONDS: Final = 2.0
+"""How long the slow body takes."""
+MOST_TIMEOUTS: Final = 3
+"""After so many nothing more is sent: each costs the caller fifteen seconds."""
+
+_NO_ENDPOINT: Final = frozenset(
     {
         Outcome.INVALID_URL,
         Outcome.ADDRESS_REFUSED,
         Outcome.DNS_FAILED,
         Outcome.CONNECTION_REFUSED,
         Outcome.CONNECT_TIMEOUT,
-        Outcome.TLS_FAILED,
         Outcome.PROXY_FAILED,
+        Outcome.TLS_FAILED,
+        Outcome.TIMEOUT,
+        Outcome.INVALID_RESPONSE,
+        Outcome.REDIRECT,
     }
 )
-_ECHO_SECONDS: Final = 5.0
-_ECHO_PAUSE: Final = 0.2
-_BISECTIONS: Final = 6
+_NOT_HERE: Final = frozenset({401, 403, 404, 405})
+"""After one of these outcomes or statuses at the first push, all others would be the same."""
+
+
+class _GivenUp(Exception):
+    """Too many requests got no answer."""
 
 
 class Course:
     """Tries one endpoint."""
 
     def __init__(
-        self, probe: Probe, *, quick: bool, echo_url: str | None, echo_file: Path | None
+        self, probe: Probe, *, quick: bool, echo: Echo | None, told: Callable[[Words], None]
     ) -> None:
-        """Take what is asked for."""
+        """Take what is asked for; ``told`` is called with the title of each case."""
         self._probe = probe
         self._quick = quick
-        self._echo_url = echo_url
-        self._echo_file = echo_file
+        self._echo = echo
+        self._told = told
         self._cases = Cases()
         self._sent: list[Seen] = []
+        self._timeouts = 0
+        self._found: list[Finding] = []
 
     async def run(self) -> list[Finding]:
-        """Try everything; after an endpoint that can't be reached, nothing further."""
+        """Try everything; after an endpoint that can't be reached, nothing further.
+
+        Raises InputError if there is an echo that can't be read.
+        """
+        if self._echo is not None:
+            await self._echo.read()
         first, *forms = self._cases.wire_forms()
         seen = await self._send(first)
-        found = [findings.of_case(seen)]
-        if seen.verdict.outcome in _UNREACHABLE:
-            return found
-        values = self._cases.values()
-        for case in (*forms, *values, self._cases.repeat(values[0])):
-            found.append(findings.of_case(await self._send(case)))
+        if seen.verdict.outcome in _NO_ENDPOINT or seen.verdict.status in _NOT_HERE:
+            return [findings.of_case(seen)]
+        try:
+            await self._small(seen, forms)
+            await self._rest()
+        except _GivenUp:
+            self._found.append(findings.given_up())
+        if self._echo is not None:
+            self._found += await self._echo.judge(self._sent)
+        return self._found
+
+    async def _rest(self) -> None:
+        """Full pushes, what is no push, pushes at once, a slow one."""
         if not self._quick:
-            found += await self._large()
+            limited = await self._full(Wire.ROBUST)
+            if not limited:
+                await self._full(Wire.DOUBLE)
         for case in self._cases.no_pushes():
-            found.append(findings.of_case(await self._send(case)))
+            self._found.append(findings.of_case(await self._send(case)))
+        sent = await asyncio.gather(*map(self._send, self._cases.at_once()))
+        self._found.append(findings.of_at_once(sent))
         if not self._quick:
-            found += await self._at_once()
-            found += await self._slow()
-        if self._echo_url or self._echo_file:
-            found += await self._echo()
-        return found
+            await self._slow()
 
     async def _send(self, case: Case) -> Seen:
-        seen = await self._probe.send(case)
+        if self._timeouts >= MOST_TIMEOUTS:
+            raise _GivenUp
+        self._told(case.title)
+        return self._noted(await self._probe.send(case))
+
+    def _noted(self, seen: Seen) -> Seen:
         self._sent.append(seen)
+        self._timeouts += seen.verdict.outcome is Outcome.TIMEOUT
         return seen
 
-    async def _large(self) -> list[Finding]:
-        """500 reports; where these fail, about which size does."""
-        found = []
-        for wire in (Wire.ROBUST, Wire.DOUBLE):
-            seen = await self._send(self._cases.full(wire))
-            found.append(findings.of_case(seen))
-            if not seen.verdict.acknowledged and wire is Wire.ROBUST:
-                limit = await self._limit(seen)
-                return [*found, *limit]
-        return found
+    async def _small(self, first: Seen, forms: Sequence[Case]) -> None:
+        """One report, then difficult values, in each wire form; and a repeat."""
+        self._found.append(await self._steady(first) or findings.of_case(first))
+        sound = first.verdict.acknowledged
+        for case in forms:
+            seen = await self._send(case)
+            # Where nothing passes, nothing is learned by sending it again.
+            unsteady = await self._steady(seen) if sound else None
+            self._found.append(unsteady or findings.of_wire_form(seen, others_pass=sound))
+        for wire in Wire:
+            await self._values(wire, sound=sound)
 
-    async def _limit(self, refused: Seen) -> list[Finding]:
-        taken, low, high = 0, 1, VOICE_STATUS.max_reports
-        for _ in range(_BISECTIONS):
-            middle = (low + high) // 2
-            seen = await self._send(self._cases.full(Wire.ROBUST, middle))
-            if seen.verdict.acknowledged:
-                low, taken = middle, len(seen.case.body)
-            else:
-                high, refused = middle, seen
-        if not taken:
-            return []
-        return [findings.of_size(taken, len(refused.case.body), refused)]
+    async def _values(self, wire: Wire, *, sound: bool) -> None:
+        """Difficult values together; each alone where that fails and a plain report passes."""
+        seen = await self._send(self._cases.values(wire))
+        found = findings.of_wire_form(seen, others_pass=sound)
+        passes = self._smallest(wire).verdict.acknowledged
+        if passes and not seen.verdict.acknowledged:
+            alone = [await self._send(case) for case in self._cases.values_alone(wire)]
+            found = findings.of_values(seen, alone) or findings.of_case(seen)
+        self._found.append(found)
+        if passes and wire is Wire.ROBUST:
+            taken = seen if seen.verdict.acknowledged else self._smallest(wire)
+            again = await self._send(self._cases.repeat(taken.case))
+            self._found.append(findings.of_case(again))
 
-    async def _at_once(self) -> list[Finding]:
-        sent = await asyncio.gather(*map(self._send, self._cases.concurrent()))
-        return [_worst([findings.of_case(seen) for seen in sent])]
+    async def _steady(self, seen: Seen) -> Finding | None:
+        """What failed is sent once more: an endpoint that now takes it is unsteady."""
+        if seen.verdict.acknowledged or seen.verdict.outcome is Outcome.TIMEOUT:
+            return None
+        again = await self._send(replace(seen.case, attempt=2))
+        return findings.of_unsteady(seen) if again.verdict.acknowledged else None
 
-    async def _slow(self) -> list[Finding]:
-        """A push that drips, and one beside it that must not wait for it."""
-        slow = self._cases.push(
-            "slow",
-            "a slow body",
-            "缓慢的请求体",
-            Wire.ROBUST,
-            [self._cases.report() for _ in range(20)],
+    def _smallest(self, wire: Wire) -> Seen:
+        """What became of the push of one report."""
+        return next(seen for seen in self._sent if seen.case.name == wire.value)
+
+    async def _full(self, wire: Wire) -> bool:
+        """A full push; where only that fails, the size from which on it does, and True."""
+        seen, small = await self._send(self._cases.full(wire)), self._smallest(wire)
+        sound = self._smallest(Wire.ROBUST).verdict.acknowledged
+        found = findings.of_wire_form(seen, others_pass=sound)
+        if (
+            seen.verdict.acknowledged
+            or not small.verdict.acknowledged
+            or seen.verdict.outcome is Outcome.TIMEOUT
+        ):
+            self._found.append(found)
+            return False
+        passes, fails = await limits.find_limit(
+            self._send, partial(self._cases.full, wire), small, seen
         )
-        beside = self._cases.push(
-            "beside", "another one meanwhile", "同时的另一推送", Wire.ROBUST, [self._cases.report()]
-        )
-        dripping = asyncio.create_task(self._probe.drip(slow))
-        await asyncio.sleep(0.5)
-        seen = await self._send(beside)
-        dripped = await dripping
-        self._sent.append(dripped)
-        return [findings.of_case(dripped), findings.of_case(seen)]
+        size = limits.of_size(passes, fails)
+        self._found += [replace(found, advice=size.advice), size]
+        return True
 
-    async def _echo(self) -> list[Finding]:
-        """What was understood; waits some seconds for what is handled after the answer."""
-        wanted = {
-            report.sid
-            for seen in self._sent
-            if seen.verdict.acknowledged
-            for report in seen.case.reports
-        }
-        deadline = asyncio.get_running_loop().time() + _ECHO_SECONDS
-        while True:
-            understood = await self._understood()
-            there = {str(each.get("sid")) for each in understood}
-            if wanted <= there or asyncio.get_running_loop().time() > deadline:
-                break
-            await asyncio.sleep(_ECHO_PAUSE)
-        found = findings.of_echo(self._sent, understood)
-        return found or [Finding("echo", "echo", "回显", "ok", None, 0)]
-
-    async def _understood(self) -> list[dict[str, object]]:
-        if self._echo_file is not None:
-            try:
-                return read_lines(self._echo_file.read_text("utf-8"))
-            except (OSError, UnicodeDecodeError) as error:
-                raise InputError(f"{self._echo_file}: {error}") from None
-        assert self._echo_url is not None
-        try:
-            async with httpx.AsyncClient(timeout=self._probe.timeout) as client:
-                answer = (await client.get(self._echo_url)).raise_for_status()
-        except httpx.HTTPError as error:
-            raise ServiceError(f"{self._echo_url}: {error}") from None
-        return read_lines(answer.text)
-
-
-def _worst(found: Sequence[Finding]) -> Finding:
-    order = ("ok", "warn", "fail")
-    return max(found, key=lambda each: (order.index(each.grade), each.milliseconds))
+    async def _slow(self) -> None:
+        """A push that drips in, and one beside it that must not wait for it."""
+        slow = self._cases.slow()
+        self._told(slow.title)
+        loop = asyncio.get_running_loop()
+        there_at = loop.time() + DRIP_SECONDS
+        dripping = asyncio.create_task(self._probe.drip(slow, DRIP_SECONDS))
+        await asyncio.wait({dripping}, timeout=DRIP_SECONDS / 4)
+        beside = self._noted(await self._probe.send(self._cases.beside()))
+        longer = beside.seconds - self._smallest(Wire.ROBUST).seconds
+        waited = loop.time() >= there_at and longer > DRIP_SECONDS / 2
+        self._found.append(findings.of_slow(self._noted(await dripping)))
+        self._found.append(findings.of_beside(beside, waited=waited))
