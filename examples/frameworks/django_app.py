@@ -26,7 +26,7 @@ receiver = Receiver("sqlite:///inbox.db")
 @receiver.on_report
 def called(report):
     """Runs in a thread after the report is stored and acknowledged."""
-    print(report.sid, report.status, report.mobile_e164, report.time, flush=True)
+    print(f"{report.sid} {report.status} {report.mobile_e164} {report.time}", flush=True)
 
 
 @csrf_exempt  # the platform has no cookie of ours

@@ -12,7 +12,7 @@ receiver = Receiver("sqlite:///inbox.db")
 @receiver.on_report
 async def called(report):
     """Runs after the report is stored and acknowledged, and again until it returns."""
-    print(report.sid, report.status, report.mobile_e164, report.time, flush=True)
+    print(f"{report.sid} {report.status} {report.mobile_e164} {report.time}", flush=True)
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/voice": receiver.wsgi})
 @receiver.on_report
 def called(report):
     """Runs in a thread after the report is stored and acknowledged."""
-    print(report.sid, report.status, report.mobile_e164, report.time, flush=True)
+    print(f"{report.sid} {report.status} {report.mobile_e164} {report.time}", flush=True)
 
 
 @app.get("/")

@@ -17,7 +17,7 @@ receiver = Receiver("sqlite:///inbox.db")
 def called(reports):
     """Runs with up to 500 reports, half a second after the first of them at the latest."""
     for report in reports:
-        print(report.sid, report.status, report.mobile_e164, report.time, flush=True)
+        print(f"{report.sid} {report.status} {report.mobile_e164} {report.time}", flush=True)
 
 
 async def home(request):

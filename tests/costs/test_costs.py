@@ -20,6 +20,7 @@ from statuspush.core.report import read_submissions
 from statuspush.core.wire import body
 from statuspush.flow.send import Send
 from statuspush.store.base import Attempt, ClaimedPush, PushSettings, Recording
+from statuspush.store.sqlite import commit
 from statuspush.telemetry import Telemetry
 from statuspush.workers.claims import Hand, received
 
@@ -137,7 +138,9 @@ async def test_calls_to_append(tmp_path, count, accounts, limit):
     assert show("a report", calls.made / count) <= limit
 
 
-async def test_calls_of_submissions_that_share_a_commit(tmp_path):
+async def test_calls_of_submissions_that_share_a_commit(tmp_path, monkeypatch):
+    monkeypatch.setattr(commit, "_GROUP_SECONDS", 60)  # however slow the machine is
+    monkeypatch.setattr(commit, "_SLICE_SECONDS", 60)
     async with open_store(tmp_path, 1000) as store:
         await store.append_reports(batch(1000, accounts=1000), NOW)
         more = [batch(1000, accounts=1000, first=1000 * n) for n in range(1, 9)]

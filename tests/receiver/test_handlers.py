@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from tests.receiver.conftest import FORM, push
 
 from statuspush.core.errors import InputError, StoreRefused
 from statuspush.receiver import Gate, Receiver, decode
+from statuspush.receiver.inbox import InboxBroken
 
 SOON = 0.01
 
@@ -427,3 +429,23 @@ def test_a_line_that_waits_is_not_read_without_end(make, calls):
     go_on.set()
     calls.wait(100)
     assert calls.sids[:100] == [str(n) for n in range(100)]
+
+
+async def test_a_handler_that_has_ended_is_seen(make, caplog):
+    receiver = make()
+    receiver.on_report(name="it")(print)
+
+    def breaks(connection):
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+        raise error
+
+    async with receiver:
+        assert await receiver.check() is None
+        with pytest.raises(InboxBroken):
+            await asyncio.wrap_future(receiver._inbox.run(breaks))
+        receiver._runs[0].arrived()
+        receiver._runs[0].replayed()
+        while not caplog.records:
+            await asyncio.sleep(0)
+        assert "it has ended" in await receiver.check()

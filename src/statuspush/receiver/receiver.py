@@ -1,6 +1,7 @@
 """The library's front: a receiver with its inbox, its mounts and its handlers."""
 
 import asyncio
+import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +25,7 @@ from statuspush.receiver.wsgi import WsgiMount
 
 F = TypeVar("F", bound=Callable[[Any], Any])
 
+_log: Final = logging.getLogger("statuspush.receiver")
 _SCHEME: Final = "sqlite:///"
 _SWEEP_SECONDS: Final = 60.0
 _SWEEP_BATCHES: Final = 200
@@ -79,6 +81,7 @@ class Receiver:
         self._runs: list[HandlerRun] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._thread: threading.Thread | None = None
+        self._failed: str | None = None
         self.asgi: Final = AsgiMount(self._opened)
         """The ASGI application, to be mounted or served."""
         self.wsgi: Final = WsgiMount(self._opened)
@@ -209,7 +212,9 @@ class Receiver:
         return Counter() if self._endpoint is None else self._endpoint.counts
 
     async def check(self) -> str | None:
-        """Whether the inbox can be written; what is wrong otherwise."""
+        """Whether the inbox can be written and handlers run; what is wrong otherwise."""
+        if self._failed is not None:
+            return self._failed
         try:
             await asyncio.wrap_future(self._inbox.run(ledger.probe))
         except ServiceError as error:
@@ -276,8 +281,19 @@ class Receiver:
             HandlerRun(handler, self._inbox, self._clock, self._report)
             for handler in self._handlers
         ]
-        self._tasks = [asyncio.create_task(run.run()) for run in self._runs]
-        self._tasks.append(asyncio.create_task(self._sweep()))
+        self._tasks = [
+            asyncio.create_task(run.run(), name=handler.name)
+            for run, handler in zip(self._runs, self._handlers, strict=True)
+        ]
+        self._tasks.append(asyncio.create_task(self._sweep(), name="sweep"))
+        for task in self._tasks:
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Nobody awaits a handler's task: that it failed must be seen all the same."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failed = f"{task.get_name()} has ended: {error!r}"
+            _log.critical("%s; a restart is needed", self._failed, exc_info=error)
 
     async def _end_runs(self, seconds: float) -> None:
         *handling, sweeping = self._tasks
