@@ -248,3 +248,25 @@ def test_kill_9_loses_nothing_that_was_acknowledged(path):
     inbox.close()
     assert len(found) == len(set(found))
     assert set(map(str, told)) <= set(found)
+
+
+def test_no_run_holds_more_than_its_filter_is_laid_out_for(inbox, monkeypatch):
+    monkeypatch.setattr(seen, "RUN_REPORTS", 10)
+    monkeypatch.setattr(inboxes.inbox, "_ROW_REPORTS", 3)
+    go_on = threading.Event()
+    held = inbox.run(lambda c: go_on.wait(10))
+    waiting = [put_later(inbox, f"{n}") for n in range(40)]
+    go_on.set()
+    assert held.result(10)
+    assert all(future.result(10) == Stored(1, 0) for future in waiting)
+    for number in range(40, 60):
+        put(inbox, f"{number}")
+    sizes = "SELECT sum(length(marks)) / 8 FROM run_marks GROUP BY run"
+    runs = [row[0] for row in inbox.run(lambda c: c.execute(sizes).fetchall()).result(10)]
+    assert len(runs) >= 4
+    assert max(runs) <= 10
+    assert put(inbox, *map(str, range(60))) == Stored(0, 60)
+
+
+def put_later(inbox, sid):
+    return inbox.put("", [sid], body([sid]), NOW)

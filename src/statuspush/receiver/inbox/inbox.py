@@ -23,6 +23,8 @@ WINDOW_MS: Final = 72 * 3600 * 1000
 MAX_WAITING_BYTES: Final = 64 << 20
 _CHECKPOINT_PAGES: Final = 4096
 _BUSY_MS: Final = 2000
+_ROW_REPORTS: Final = 1000
+"""From so many reports on, what one commit brings for an account goes into a further row."""
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -170,30 +172,38 @@ class _Work:
         self._last = self._seen.load()
 
     def _put(self, puts: Sequence[_Put]) -> list[Stored]:
-        """Store the reports of many pushes: one look for repeats, one row an account."""
-        before, now = self._last, max(put.now for put in puts)
+        """Store the reports of many pushes: one look for repeats, few rows."""
+        now = max(put.now for put in puts)
         names = [(put.account, sid) for put in puts for sid in put.sids]
         marks = [each for put in puts for each in put.marks]
         known = self._seen.known(marks, names.__getitem__)
-        fresh: dict[str, _Fresh] = {}
+        plain = not known and len(set(names)) == len(names)
+        fresh: dict[str, list[_Fresh]] = {}
         first: set[tuple[str, str]] = set()
         results: list[Stored] = []
         start = 0
         for put in puts:
-            new = []
-            for index in range(start, start + len(put.sids)):
-                if index not in known and names[index] not in first:
-                    first.add(names[index])
-                    new.append(index - start)
+            end = start + len(put.sids)
+            new: Sequence[int] = range(len(put.sids))
+            if not plain:
+                new = []
+                for index in range(start, end):
+                    if index not in known and names[index] not in first:
+                        first.add(names[index])
+                        new.append(index - start)
             if new:
-                fresh.setdefault(put.account, _Fresh([], [])).add(put, new)
+                rows = fresh.setdefault(put.account, [_Fresh([], [])])
+                if len(rows[-1].marks) >= _ROW_REPORTS:
+                    rows.append(_Fresh([], []))
+                rows[-1].add(put, new)
             results.append(Stored(len(new), len(put.sids) - len(new)))
-            start += len(put.sids)
+            start = end
         if self._seen.to_sort:
-            self._after.append(self._seen.sort(before))
+            self._after.append(self._seen.sort())
             self._after.append(self._seen.forget(now - self._window_ms))
-        for account, held in fresh.items():
-            self._insert(account, held, now)
+        for account, rows in fresh.items():
+            for held in rows:
+                self._insert(account, held, now)
         return results
 
     def _insert(self, account: str, held: "_Fresh", now: Milliseconds) -> None:

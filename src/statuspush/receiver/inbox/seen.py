@@ -10,6 +10,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import Final
 
 import msgspec
@@ -22,9 +23,12 @@ from statuspush.core.sid_filter import SidFilter, make_filter
 
 RUN_REPORTS: Final = 65_536
 """Marks that make a run: what a filter is laid out for."""
-_RUNS_AT_HAND: Final = 8
+_BUCKET_BITS: Final = 6
+_BUCKETS_AT_HAND: Final = 128
+_BATCHES_AT_HAND: Final = 32
 
 _Marks = npt.NDArray[np.uint64]
+_Batches = npt.NDArray[np.int64]
 
 
 class _Sid(msgspec.Struct, gc=False):
@@ -57,13 +61,15 @@ class Seen:
         """Mark -> batches whose reports have it: nearly always one."""
         self._tail_marks = 0
         self._newest_at: Milliseconds = 0
-        self._run = lru_cache(_RUNS_AT_HAND)(self._read_run)
+        self._bucket = lru_cache(_BUCKETS_AT_HAND)(self._read_bucket)
+        self._sids_of = lru_cache(_BATCHES_AT_HAND)(self._read_sids)
 
     def load(self) -> int:
         """Read what is stored; returns the id of the last batch."""
         self._filter = SidFilter()
         self._tail, self._tail_marks, self._newest_at = {}, 0, 0
-        self._run.cache_clear()
+        self._bucket.cache_clear()
+        self._sids_of.cache_clear()
         rows = self._connection.execute("SELECT id, filter FROM runs ORDER BY id")
         self._filter.load(rows)
         (sorted_up_to,) = self._connection.execute(
@@ -95,25 +101,31 @@ class Seen:
 
     def _holds(self, batches: Sequence[int], account: str, sid: str) -> bool:
         for batch in batches:
-            row = self._connection.execute(
-                "SELECT body FROM batches WHERE id = ? AND account = ?", (batch, account)
-            ).fetchone()
-            if row is not None and sid in map(_sid_of, row[0].split(b"\n")):
+            of, sids = self._sids_of(batch)
+            if sid in sids and account == of:
                 return True
         return False
 
+    def _read_sids(self, batch: int) -> tuple[str, frozenset[str]]:
+        row = self._connection.execute(
+            "SELECT account, body FROM batches WHERE id = ?", (batch,)
+        ).fetchone()
+        if row is None:  # retention removed it
+            return "", frozenset()
+        return row[0], frozenset(map(_sid_of, row[1].split(b"\n")))
+
     def _in_run(self, run: int, wanted: int) -> list[int]:
-        marks, batches = self._run(run)
+        marks, batches = self._bucket(run, wanted >> 64 - _BUCKET_BITS)
         first, end = (
             int(np.searchsorted(marks, np.uint64(wanted), side)) for side in ("left", "right")
         )
         found: list[int] = batches[first:end].tolist()
         return found
 
-    def _read_run(self, run: int) -> tuple[_Marks, npt.NDArray[np.int64]]:
+    def _read_bucket(self, run: int, bucket: int) -> tuple[_Marks, _Batches]:
         row = self._connection.execute(
-            "SELECT marks, batches FROM runs WHERE id = ?", (run,)
-        ).fetchone()
+            "SELECT marks, batches FROM run_marks WHERE run = ? AND bucket = ?", (run, bucket)
+        ).fetchone() or (b"", b"")
         return np.frombuffer(row[0], np.uint64), np.frombuffer(row[1], np.int64)
 
     def add(self, batch: int, marks: Sequence[int], at: Milliseconds) -> None:
@@ -128,34 +140,49 @@ class Seen:
         """Whether enough have gathered for a run."""
         return self._tail_marks >= RUN_REPORTS
 
-    def sort(self, last_batch: int) -> Callable[[], None]:
-        """Write the newest marks as a run, in the transaction that is open.
+    def sort(self) -> Callable[[], None]:
+        """Write the oldest marks of the tail as a run, in the transaction that is open.
 
         Returns what takes the run into memory once the transaction is committed.
         """
         pairs = [(each, batch) for each, batches in self._tail.items() for batch in batches]
+        pairs.sort(key=itemgetter(1))
         marks = np.array([each for each, _ in pairs], np.uint64)
         batches = np.array([batch for _, batch in pairs], np.int64)
-        order = np.argsort(marks, kind="stable")
-        cursor = self._connection.execute(
-            "INSERT INTO runs (last_batch, newest_at, filter, marks, batches)"
-            " VALUES (?, ?, ?, ?, ?)",
-            (
-                last_batch,
-                self._newest_at,
-                make_filter(marks),
-                marks[order].tobytes(),
-                batches[order].tobytes(),
-            ),
-        )
-        run = cursor.lastrowid
-        assert run is not None
+        end = len(pairs)
+        if end > RUN_REPORTS:
+            # Whole batches, and not more marks than the filter is laid out for.
+            end = int(np.searchsorted(batches, batches[RUN_REPORTS])) or end
+        run = self._write_run(marks[:end], batches[:end])
 
         def adopt() -> None:
-            self._filter.assign(run, self._filter.prepare(marks))
-            self._tail, self._tail_marks, self._newest_at = {}, 0, 0
+            self._filter.assign(run, self._filter.prepare(marks[:end]))
+            rest, self._tail, self._tail_marks = pairs[end:], {}, len(pairs) - end
+            for each, batch in rest:
+                self._tail.setdefault(each, []).append(batch)
 
         return adopt
+
+    def _write_run(self, marks: _Marks, batches: _Batches) -> int:
+        last_batch = int(batches[-1])
+        order = np.argsort(marks, kind="stable")
+        marks, batches = marks[order], batches[order]
+        run = self._connection.execute(
+            "INSERT INTO runs (last_batch, newest_at, filter) VALUES (?, ?, ?)",
+            (last_batch, self._newest_at, make_filter(marks)),
+        ).lastrowid
+        assert run is not None
+        limits = np.arange(1, 1 << _BUCKET_BITS, dtype=np.uint64) << np.uint64(64 - _BUCKET_BITS)
+        at = np.searchsorted(marks, limits)
+        parts = zip(np.split(marks, at), np.split(batches, at), strict=True)
+        self._connection.executemany(
+            "INSERT INTO run_marks VALUES (?, ?, ?, ?)",
+            [
+                (run, bucket, of_bucket.tobytes(), their_batches.tobytes())
+                for bucket, (of_bucket, their_batches) in enumerate(parts)
+            ],
+        )
+        return run
 
     def forget(self, older_than: Milliseconds) -> Callable[[], None]:
         """Drop the oldest run if all of it arrived before, in the open transaction.
@@ -170,6 +197,6 @@ class Seen:
         def drop() -> None:
             for (run,) in rows:
                 self._filter.remove(run)
-                self._run.cache_clear()
+                self._bucket.cache_clear()
 
         return drop

@@ -9,15 +9,22 @@ CREATE TABLE batches (
     body BLOB NOT NULL                  -- the reports, a JSON object a line
 ) STRICT;
 
--- Which sids the batches up to last_batch hold, 65,536 or somewhat more a row, sorted in bulk.
+-- Which sids the batches up to last_batch hold, up to 65,536 a row, sorted in bulk.
 CREATE TABLE runs (
     id INTEGER PRIMARY KEY,
     last_batch INTEGER NOT NULL,
     newest_at INTEGER NOT NULL,
-    filter BLOB NOT NULL,               -- core/sid_filter.py
-    marks BLOB NOT NULL,                -- sorted, 8 bytes each
-    batches BLOB NOT NULL               -- the batch of each, 8 bytes each
+    filter BLOB NOT NULL                -- core/sid_filter.py
 ) STRICT;
+
+-- The marks of a run by their uppermost bits, so that a look reads little.
+CREATE TABLE run_marks (
+    run INTEGER NOT NULL,
+    bucket INTEGER NOT NULL,
+    marks BLOB NOT NULL,                -- sorted, 8 bytes each
+    batches BLOB NOT NULL,              -- the batch of each, 8 bytes each
+    PRIMARY KEY (run, bucket)
+) STRICT, WITHOUT ROWID;
 
 -- Up to which batch a handler has handled everything, or has it among the troubles.
 CREATE TABLE progress (
