@@ -7,6 +7,7 @@ stored every report of them.
 
 import asyncio
 import contextlib
+import os
 import shutil
 import socket
 import sqlite3
@@ -101,6 +102,7 @@ def _receiver(
     folder = Path(tempfile.mkdtemp(prefix="statuspush-receiver-", dir=setup.directory))
     if content is not None:
         shutil.copytree(content, folder, dirs_exist_ok=True)
+        os.sync()  # or the first commits would wait for the copy
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
