@@ -77,6 +77,7 @@ def receive(
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # what it tells is told here
     try:
         where = ZoneInfo(zone)
     except (ValueError, OSError):
@@ -88,7 +89,6 @@ def receive(
         max_body_bytes=max_body_bytes,
     )
     shown = f"[{host}]" if ":" in host else host
-    note(f"receiving at http://{shown}:{port}/{path.strip('/')}")
     run(
         ReceiverSettings(
             host=host,
@@ -99,7 +99,8 @@ def receive(
             gate=gate,
             window_hours=window_hours,
             zone=where,
-        )
+        ),
+        lambda: note(f"receiving at http://{shown}:{port}/{path.strip('/')}"),
     )
 
 

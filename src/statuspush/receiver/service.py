@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import signal
+import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass, field
 from typing import Final
@@ -49,8 +50,24 @@ class CannotServe(ServiceError):
     """The server did not come up; it has said why."""
 
 
-async def serve(settings: ReceiverSettings) -> None:
-    """Receive until SIGTERM or SIGINT; raises StatuspushError when it can't begin."""
+class _Server(uvicorn.Server):
+    """uvicorn's, which tells when it listens."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen."""
+        await super().startup(sockets)
+        self._ready()
+
+
+async def serve(settings: ReceiverSettings, ready: Callable[[], None]) -> None:
+    """Receive until SIGTERM or SIGINT; raises StatuspushError when it can't begin.
+
+    :param ready: called when it listens.
+    """
     sinks = [(text, sink_from(text)) for text in settings.to]
     receiver = Receiver(
         settings.inbox,
@@ -66,7 +83,7 @@ async def serve(settings: ReceiverSettings) -> None:
             await _open(text, sink)
             stack.push_async_callback(sink.close)
         await stack.enter_async_context(receiver)
-        server = uvicorn.Server(
+        server = _Server(
             uvicorn.Config(
                 _App(receiver, settings.path),
                 host=settings.host,
@@ -81,7 +98,8 @@ async def serve(settings: ReceiverSettings) -> None:
                 server_header=False,
                 timeout_keep_alive=75,
                 timeout_graceful_shutdown=10,
-            )
+            ),
+            ready,
         )
         # uvicorn would end the process by the signal once more: an orderly end is status 0.
         server.capture_signals = nullcontext  # type: ignore[method-assign, assignment]
@@ -179,11 +197,11 @@ class _Counts(Collector):
         return [pushes, reports]
 
 
-def run(settings: ReceiverSettings) -> None:
-    """Run the service in this process."""
+def run(settings: ReceiverSettings, ready: Callable[[], None]) -> None:
+    """Run :func:`serve` in this process."""
     import uvloop  # noqa: PLC0415 - the library does without it
 
     # The inbox's thread waits this long for the interpreter while the loop is busy.
     sys.setswitchinterval(0.001)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings))
+        runner.run(serve(settings, ready))
