@@ -449,3 +449,35 @@ async def test_a_handler_that_has_ended_is_seen(make, caplog):
         while not caplog.records:
             await asyncio.sleep(0)
         assert "it has ended" in await receiver.check()
+
+
+def test_after_everything_old_was_removed_what_comes_is_handled_all_the_same(make, calls):
+    """Also after a restart: a number that a batch has had is never given again."""
+
+    class Clock:
+        ms = 1_767_323_045_678
+
+        def now(self):
+            return self.ms
+
+    def running(clock):
+        receiver = make(clock=clock, window_hours=1)
+        receiver.on_report(name="it")(calls.add)
+        return receiver.start()
+
+    clock = Clock()
+    first = running(clock)
+    for sid in "abc":
+        first.accept(push(sid), FORM)
+    calls.wait(3)
+    first.stop()
+    clock.ms += 3_600_001
+    second = running(clock)
+    deadline = time.monotonic() + 10
+    while second._inbox.run(lambda c: c.execute("SELECT 1 FROM batches").fetchone()).result():
+        assert time.monotonic() < deadline
+    second.stop()
+    third = running(clock)
+    third.accept(push("d"), FORM)
+    calls.wait(4)
+    assert calls.sids[-1] == "d"

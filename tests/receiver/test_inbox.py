@@ -270,3 +270,36 @@ def test_no_run_holds_more_than_its_filter_is_laid_out_for(inbox, monkeypatch):
 
 def put_later(inbox, sid):
     return inbox.put("", [sid], body([sid]), NOW)
+
+
+def test_a_run_that_is_forgotten_leaves_nothing_behind(inbox, small_runs):
+    for number in range(20):
+        put(inbox, f"{number}")
+    later = NOW + 72 * HOUR + 1
+    for number in range(20, 80):
+        put(inbox, f"{number}", now=later)
+    orphans = "SELECT count(*) FROM run_marks WHERE run NOT IN (SELECT id FROM runs)"
+    oldest = "SELECT min(id) FROM runs"
+    assert inbox.run(lambda c: c.execute(oldest).fetchone()[0]).result(10) > 1
+    assert inbox.run(lambda c: c.execute(orphans).fetchone()[0]).result(10) == 0
+
+
+def test_a_sid_whose_report_retention_removed_is_new_again(inbox):
+    put(inbox, "a")
+    assert put(inbox, "a") == Stored(0, 1)
+    inbox.run(lambda c: c.execute("DELETE FROM batches").rowcount).result(10)
+    assert put(inbox, "a") == Stored(1, 0)
+
+
+def test_after_a_call_that_failed_numbers_and_repeats_are_as_before(inbox, path):
+    put(inbox, "a")
+    go_on = threading.Event()
+    inbox.run(lambda c: go_on.wait(10))
+    failing, beside = inbox.run(lambda c: 1 // 0), put_later(inbox, "b")
+    go_on.set()
+    with pytest.raises(ZeroDivisionError):
+        failing.result(10)
+    with pytest.raises(InboxUnavailable):
+        beside.result(10)
+    assert put(inbox, "a", "b") == Stored(1, 1)
+    assert [batch.id for batch in inbox.batches(0, 9).result(10)] == [1, 2]

@@ -11,7 +11,7 @@ import numpy as np
 
 from statuspush.clock import Milliseconds
 from statuspush.receiver.inbox.seen import Seen, mark
-from statuspush.receiver.inbox.writer import Verb, Writer
+from statuspush.receiver.inbox.writer import CallFailed, Verb, Writer
 from statuspush.sqlite.file import FileLock, Schema, connect, migrate, open_database, refusing
 
 T = TypeVar("T")
@@ -139,6 +139,12 @@ class Inbox:
         return self.run(lambda connection: read_batches(connection, after, limit))
 
 
+def _last_batch(connection: sqlite3.Connection) -> int:
+    """The highest number that a batch has had."""
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'batches'").fetchone()
+    return int(row[0]) if row else 0
+
+
 class _Work:
     """What the writer does with a group of calls."""
 
@@ -149,7 +155,8 @@ class _Work:
         self._window_ms = window_ms
         self._stored = stored
         self._seen = Seen(connection)
-        self._last = self._seen.load()
+        self._seen.load()
+        self._last = _last_batch(connection)
         self._after: list[Callable[[], None]] = []
         self._new = False
 
@@ -158,9 +165,15 @@ class _Work:
         self._new = False
         puts = [call for call in calls if isinstance(call, _Put)]
         stored = iter(self._put(puts)) if puts else iter(())
-        return [
-            next(stored) if isinstance(call, _Put) else call(self._connection) for call in calls
-        ]
+        return [next(stored) if isinstance(call, _Put) else self._run(call) for call in calls]
+
+    def _run(self, verb: Verb[T]) -> T:
+        try:
+            return verb(self._connection)
+        except sqlite3.Error:
+            raise
+        except Exception as error:
+            raise CallFailed(verb) from error
 
     def committed(self) -> None:
         for each in self._after:
@@ -169,7 +182,8 @@ class _Work:
             self._stored()
 
     def rolled_back(self) -> None:
-        self._last = self._seen.load()
+        # What is seen changes in committed() alone.
+        self._last = _last_batch(self._connection)
 
     def _put(self, puts: Sequence[_Put]) -> list[Stored]:
         """Store the reports of many pushes: one look for repeats, few rows."""

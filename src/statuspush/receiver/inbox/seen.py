@@ -64,29 +64,22 @@ class Seen:
         self._bucket = lru_cache(_BUCKETS_AT_HAND)(self._read_bucket)
         self._sids_of = lru_cache(_BATCHES_AT_HAND)(self._read_sids)
 
-    def load(self) -> int:
-        """Read what is stored; returns the id of the last batch."""
-        self._filter = SidFilter()
-        self._tail, self._tail_marks, self._newest_at = {}, 0, 0
-        self._bucket.cache_clear()
-        self._sids_of.cache_clear()
-        rows = self._connection.execute("SELECT id, filter FROM runs ORDER BY id")
-        self._filter.load(rows)
-        (sorted_up_to,) = self._connection.execute(
-            "SELECT coalesce(max(last_batch), 0) FROM runs"
-        ).fetchone()
-        last: int = sorted_up_to
-        for last, at, marks in self._connection.execute(
-            "SELECT id, arrived_at, marks FROM batches WHERE id > ? ORDER BY id", (sorted_up_to,)
+    def load(self) -> None:
+        """Read what is stored; once, for what is seen changes only with what is committed."""
+        self._filter.load(self._connection.execute("SELECT id, filter FROM runs ORDER BY id"))
+        for batch, at, marks in self._connection.execute(
+            "SELECT id, arrived_at, marks FROM batches"
+            " WHERE id > (SELECT coalesce(max(last_batch), 0) FROM runs) ORDER BY id"
         ):
-            self.add(last, np.frombuffer(marks, np.uint64).tolist(), at)
-        return last
+            self.add(batch, np.frombuffer(marks, np.uint64).tolist(), at)
 
     def known(self, marks: Sequence[int], names: Callable[[int], tuple[str, str]]) -> set[int]:
         """Indices of those that arrived before.
 
         :param names: gives account and sid of an index, to be compared with what is stored.
         """
+        # For the repeats of one push; retention may have removed a batch since the last ones.
+        self._sids_of.cache_clear()
         found: set[int] = set()
         tail = self._tail
         for index in [index for index, each in enumerate(marks) if each in tail]:
@@ -193,6 +186,7 @@ class Seen:
             "DELETE FROM runs WHERE id = (SELECT min(id) FROM runs) AND newest_at < ? RETURNING id",
             (older_than,),
         ).fetchall()
+        self._connection.executemany("DELETE FROM run_marks WHERE run = ?", rows)
 
         def drop() -> None:
             for (run,) in rows:

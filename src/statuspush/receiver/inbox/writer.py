@@ -30,11 +30,22 @@ class InboxBroken(ServiceError):
     """Nobody knows what the disk holds; everything is refused until a restart."""
 
 
+class CallFailed(Exception):
+    """A call has a defect, which is the cause of this; nothing of its group is stored."""
+
+    def __init__(self, call: Any) -> None:
+        super().__init__()
+        self.call = call
+
+
 class Work(Protocol):
     """What a writer does with the calls of a group."""
 
     def begin(self, calls: Sequence[Any]) -> Sequence[Any]:
-        """Do them inside the open transaction; returns the result of each, in order."""
+        """Do them inside the open transaction; returns the result of each, in order.
+
+        Raises :class:`CallFailed` for one that raises what it must not.
+        """
 
     def committed(self) -> None:
         """They are on disk: take into memory what they changed, before anybody is answered."""
@@ -110,6 +121,13 @@ class Writer:
             self._roll_back(error)
             _fail(futures, self._refusal(error))
             return
+        except CallFailed as failed:
+            self._roll_back(failed)
+            mine = [future for call, future, _ in group if call is failed.call]
+            _fail(mine, failed.__cause__ or failed)
+            others = [future for call, future, _ in group if call is not failed.call]
+            _fail(others, InboxUnavailable("a call of the same commit failed"))
+            return
         except Exception as error:  # a defect of ours must not leave callers waiting
             self._roll_back(error)
             _fail(futures, error)
@@ -139,7 +157,7 @@ class Writer:
         return InboxBroken(self._broken) if self._broken else InboxUnavailable(str(error))
 
 
-def _fail(futures: Sequence["Future[Any]"], error: Exception) -> None:
+def _fail(futures: Sequence["Future[Any]"], error: BaseException) -> None:
     for future in futures:
         if future.set_running_or_notify_cancel():
             future.set_exception(error)

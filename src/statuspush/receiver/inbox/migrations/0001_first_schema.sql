@@ -1,7 +1,8 @@
 -- What arrived, in order: a row is the new reports of one account from one commit. Rows are only
--- appended; retention removes the oldest.
+-- appended; retention removes the oldest. A number is never given again, not even when all are
+-- gone: handlers remember how far they have come by it.
 CREATE TABLE batches (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     arrived_at INTEGER NOT NULL,        -- milliseconds since 1970
     account TEXT NOT NULL,
     reports INTEGER NOT NULL,
