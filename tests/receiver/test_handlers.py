@@ -13,8 +13,9 @@ import httpx
 import pytest
 from tests.receiver.conftest import FORM, push
 
-from statuspush.core.errors import InputError, StoreRefused
+from statuspush.core.errors import InputError, ServiceError, StoreRefused
 from statuspush.receiver import Gate, Receiver, decode
+from statuspush.receiver.handlers import Handler
 from statuspush.receiver.inbox import InboxBroken
 
 SOON = 0.01
@@ -481,3 +482,38 @@ def test_after_everything_old_was_removed_what_comes_is_handled_all_the_same(mak
     third.accept(push("d"), FORM)
     calls.wait(4)
     assert calls.sids[-1] == "d"
+
+
+def test_the_wait_doubles_up_to_the_longest_however_often_it_failed():
+    handler = Handler("it", print, batch=True, backoff=0.5, longest_backoff=60)
+    assert [handler.backoff_after(n) for n in (1, 2, 3, 7, 8)] == [0.5, 1, 2, 32, 60]
+    assert handler.backoff_after(1 << 30) == 60
+
+
+def test_a_sink_that_fails_is_in_the_log_without_what_it_quotes(make, calls, caplog):
+    caplog.set_level("INFO")
+    receiver = make()
+    failures = iter([ValueError("DETAIL: (mobile)=(15205201314)"), ServiceError("no broker")])
+
+    def deliver(reports):
+        for error in failures:
+            raise error
+        calls.add(*reports)
+
+    receiver.add_handler(Handler("to", deliver, batch=True, wait=0, ordered=True, backoff=SOON))
+    receiver.accept(push("a"), FORM)
+    calls.wait(1)
+    receiver.stop()
+    assert [r.getMessage() for r in caplog.records if "handler" in r.getMessage()] == [
+        "handler to failed, attempt 1, again in 0.01 s: ValueError",
+        "handler to failed, attempt 2, again in 0.02 s: no broker",
+        "handler to works again",
+    ]
+
+
+def test_without_a_wait_a_batch_holds_what_is_there(make, calls):
+    receiver = make()
+    receiver.on_batch(max=100, wait=0)(lambda reports: calls.add(*reports))
+    receiver.accept(push(*(str(n) for n in range(250))), FORM)
+    calls.wait(250)
+    assert [len(each) for each in calls.lists] == [100, 100, 50]

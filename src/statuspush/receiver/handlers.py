@@ -9,11 +9,13 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 from statuspush.clock import Clock
+from statuspush.core.errors import StatuspushError
 from statuspush.receiver.inbox import Batch, Inbox, InboxUnavailable, read_batches
 from statuspush.receiver.inbox.ledger import (
     Failure,
@@ -34,6 +36,8 @@ _MOST_READ_AHEAD: Final = 2000
 _LONGEST_REST: Final = 5.0
 """Another process may have replayed dead letters meanwhile."""
 _INBOX_REST: Final = 0.5
+_MOST_DOUBLINGS: Final = 30
+"""A sink that is down for a day is tried more often than a float can be doubled."""
 _ERROR_CHARACTERS: Final = 500
 
 
@@ -59,6 +63,11 @@ class Handler:
     def slots(self) -> int:
         """How many calls may be under way."""
         return 1 if self.batch else self.concurrency
+
+    def backoff_after(self, attempts: int) -> float:
+        """Seconds to wait after so many failures; twice as long each time, up to the longest."""
+        doublings = min(attempts - 1, _MOST_DOUBLINGS)
+        return float(min(self.backoff * 2**doublings, self.longest_backoff))
 
     @property
     def lines(self) -> bool:
@@ -112,7 +121,7 @@ class HandlerRun:
         """Batches behind ``_upto`` that were read, in order."""
         self._partly: dict[int, bytes] = {}
         self._unwritten: list[tuple[_Outcome, Exception | None]] = []
-        self._writing: asyncio.Task[None] | None = None
+        self._writing = asyncio.Lock()
         self._stopping = False
 
     def arrived(self) -> None:
@@ -136,7 +145,7 @@ class HandlerRun:
         finally:
             self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def stop(self) -> None:
+    def stop(self) -> None:
         """Take nothing further; :meth:`run` ends when the calls under way have ended."""
         self._stopping = True
         self._arrived.set()
@@ -183,15 +192,18 @@ class HandlerRun:
         return None
 
     async def _gather(self, count: int) -> None:
-        """Wait until so many wait besides, or the time is over."""
-        try:
-            async with asyncio.timeout(self._handler.wait):
-                while len(self._queue) < count and not self._stopping:
-                    self._arrived.clear()
-                    if not await self._read():
-                        await self._arrived.wait()
-        except TimeoutError:
-            pass
+        """Read until so many wait besides, or the time is over."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._handler.wait
+        while len(self._queue) < count and not self._stopping:
+            self._arrived.clear()
+            if await self._read():
+                continue
+            if loop.time() >= deadline:
+                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(deadline):
+                    await self._arrived.wait()
 
     async def _read(self) -> bool:
         """Read further batches; False when there are none."""
@@ -230,16 +242,20 @@ class HandlerRun:
         """Try again until it works or the attempts are used up: nothing may overtake."""
         failed: Exception | None = error
         for attempts in range(1, self._handler.attempts):
-            await asyncio.sleep(self._backoff(attempts))
+            seconds = self._handler.backoff_after(attempts)
+            _log.warning(
+                "handler %s failed, attempt %d, again in %g s: %s",
+                self._handler.name,
+                attempts,
+                seconds,
+                _shown(failed),
+            )
+            await asyncio.sleep(seconds)
             failed = await self._call([item.report for item in items])
             if failed is None:
+                _log.info("handler %s works again", self._handler.name)
                 break
         return failed
-
-    def _backoff(self, attempts: int) -> float:
-        return float(
-            min(self._handler.backoff * 2 ** (attempts - 1), self._handler.longest_backoff)
-        )
 
     async def _retry(self) -> None:
         """Try again what is due."""
@@ -253,11 +269,9 @@ class HandlerRun:
                 await asyncio.gather(*map(self._try_again, self._groups(due)))
                 continue
             rest = _LONGEST_REST if later is None else min(_LONGEST_REST, (later - now) / 1000)
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(rest):
                     await self._troubled.wait()
-            except TimeoutError:
-                pass
 
     def _groups(self, due: Sequence[Trouble]) -> list[list[Trouble]]:
         """What is tried again together: ever fewer, until the one that fails is alone."""
@@ -278,22 +292,15 @@ class HandlerRun:
     async def _settle(self, outcomes: Sequence[_Outcome], error: Exception | None) -> None:
         """Write what came of a call, with what came of others meanwhile; returns once on disk."""
         self._unwritten += [(outcome, error) for outcome in outcomes]
-        while self._writing is not None:
-            await asyncio.shield(self._writing)
+        async with self._writing:
+            # Whoever had the lock before may have written ours as well.
             if not self._unwritten:
                 return
-        self._writing = asyncio.create_task(self._write())
-        await asyncio.shield(self._writing)
-
-    async def _write(self) -> None:
-        try:
             unwritten, self._unwritten = self._unwritten, []
             made = self._progress(unwritten)
             await self._inbox_run(lambda c: write_progress(c, self._handler.name, made))
             if made.failures:
                 self._troubled.set()
-        finally:
-            self._writing = None
 
     def _progress(self, unwritten: Sequence[tuple[_Outcome, Exception | None]]) -> Progress:
         touched: set[int] = set()
@@ -329,7 +336,7 @@ class HandlerRun:
             line, trouble = what.line, None
             account, sid = what.report.account, what.report.sid
         dead = attempts >= self._handler.attempts
-        due = None if dead else now + round(self._backoff(attempts) * 1000)
+        due = None if dead else now + round(self._handler.backoff_after(attempts) * 1000)
         _log.log(
             logging.ERROR if dead else logging.WARNING,
             "handler %s failed with %s, attempt %d%s: %s",
@@ -338,7 +345,12 @@ class HandlerRun:
                 sid,
                 attempts,
                 ", given up" if dead else "",
-                type(error).__name__,
+                _shown(error),
             ),
         )
         return Failure(account, sid, line, attempts, due, now, said, trouble)
+
+
+def _shown(error: Exception | None) -> str:
+    """An error for the log: with its words only if they are ours, as others may quote a report."""
+    return str(error) if isinstance(error, StatuspushError) else type(error).__name__

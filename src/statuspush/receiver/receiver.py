@@ -298,7 +298,7 @@ class Receiver:
     async def _end_runs(self, seconds: float) -> None:
         *handling, sweeping = self._tasks
         for run in self._runs:
-            await run.stop()
+            run.stop()
         if handling:
             await asyncio.wait(handling, timeout=seconds)
         for task in (*handling, sweeping):
