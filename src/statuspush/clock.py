@@ -15,6 +15,14 @@ class Clock(Protocol):
         ...
 
 
+class WallClock(Clock, Protocol):
+    """A clock that also knows how far it is from the machine's."""
+
+    def skew(self) -> Milliseconds:
+        """How far the wall clock has moved away from this one since the start."""
+        ...
+
+
 class SteadyClock:
     """Wall time at start plus time elapsed since, whatever is done to the wall clock.
 

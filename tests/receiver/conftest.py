@@ -16,9 +16,13 @@ FORM = {"content-type": "application/x-www-form-urlencoded;charset=utf-8;"}
 class Clock:
     def __init__(self):
         self.ms = NOW
+        self.off = 0
 
     def now(self):
         return self.ms
+
+    def skew(self):
+        return self.off
 
 
 def push(*reports):

@@ -2,6 +2,7 @@
 
 import logging
 import sqlite3
+import threading
 from datetime import UTC, datetime
 from urllib.parse import quote
 
@@ -188,6 +189,24 @@ def test_what_is_not_signed_right_is_refused(endpoint, inbox, wrong):
     answer = accept(endpoint(secrets=[OLD, NEW]), body, **(signed(NEW, body) | wrong))
     assert answer.status == 401
     assert kept(inbox) == []
+
+
+def test_a_signature_is_judged_by_the_wall_clock_not_by_the_one_at_start(endpoint, clock):
+    body = push("a")
+    clock.ms, clock.off = 0, NOW
+    assert accept(endpoint(secrets=[NEW]), body, **signed(NEW, body)).acknowledged
+
+
+def test_pushes_of_many_threads_are_all_counted(endpoint):
+    door = endpoint()
+    threads = [
+        threading.Thread(target=lambda: [door.count("word") for _ in range(5000)]) for _ in range(8)
+    ]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert door.counts["word"] == 40_000
 
 
 @pytest.mark.parametrize("seconds", [-301, 301])

@@ -11,7 +11,7 @@ import time
 
 import httpx
 import pytest
-from tests.receiver.conftest import FORM, push
+from tests.receiver.conftest import FORM, Clock, push
 
 from statuspush.core.errors import InputError, ServiceError, StoreRefused
 from statuspush.receiver import Gate, Receiver, decode
@@ -309,12 +309,6 @@ async def test_handlers_run_on_the_loop_that_entered_it(make, calls):
 
 
 def test_what_is_handled_and_old_is_removed(make, calls, url):
-    class Clock:
-        ms = 1_767_323_045_678
-
-        def now(self):
-            return self.ms
-
     first = make(clock=Clock(), window_hours=1)
     first.on_report(name="it")(calls.add)
     first.accept(push("a"), FORM)
@@ -454,12 +448,6 @@ async def test_a_handler_that_has_ended_is_seen(make, caplog):
 
 def test_after_everything_old_was_removed_what_comes_is_handled_all_the_same(make, calls):
     """Also after a restart: a number that a batch has had is never given again."""
-
-    class Clock:
-        ms = 1_767_323_045_678
-
-        def now(self):
-            return self.ms
 
     def running(clock):
         receiver = make(clock=clock, window_hours=1)

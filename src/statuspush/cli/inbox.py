@@ -63,7 +63,7 @@ def list_troubles(
 ) -> None:
     """List the dead letters: reports that a handler was given up with, the newest first."""
     from statuspush.receiver.inbox import ledger  # noqa: PLC0415
-    from statuspush.receiver.report import read_fields  # noqa: PLC0415
+    from statuspush.receiver.lines import read_line  # noqa: PLC0415
 
     with _opened(inbox) as connection:
         found = ledger.list_troubles(connection, dead=not everything, sid=sid, limit=limit)
@@ -78,7 +78,7 @@ def list_troubles(
                     "due_at": _moment(each.due_at),
                     "failed_at": _moment(each.failed_at),
                     "error": each.error,
-                    "report": read_fields(each.report),
+                    "report": read_line(each.report),
                 }
                 for each in found
             ]

@@ -53,40 +53,28 @@ class AsgiMount:
             await _send(send, endpoint.refuse(refused))
             return
         except _Gone:
-            endpoint.counts["gone"] += 1
+            endpoint.count("gone")
             return
         await _send(send, await endpoint.accept_async(admitted, body, headers))
 
 
 async def _body(receive: Receive, endpoint: Endpoint) -> bytes:
     gate = endpoint.gate
-    first = await _part(receive, gate.body_seconds)
-    if not first.get("more_body"):
-        whole: bytes = first.get("body", b"")
-        gate.check_size(len(whole))
-        return whole
-    parts = [first.get("body", b"")]
-    size, more = len(parts[0]), True
-    deadline = asyncio.get_running_loop().time() + gate.body_seconds
-    while more:
-        gate.check_size(size)
-        message = await _part(receive, deadline - asyncio.get_running_loop().time())
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        more = message.get("more_body", False)
-    gate.check_size(size)
-    return b"".join(parts)
-
-
-async def _part(receive: Receive, seconds: float) -> Message:
+    parts: list[bytes] = []
+    size, more = 0, True
     try:
-        async with asyncio.timeout(seconds):
-            message = await receive()
+        async with asyncio.timeout(gate.body_seconds):
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise _Gone
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+                gate.check_size(size)
+                more = message.get("more_body", False)
     except TimeoutError:
         raise Refused(408, "slow", "the body took too long to arrive") from None
-    if message["type"] == "http.disconnect":
-        raise _Gone
-    return message
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 async def _send(send: Send, answer: Answer) -> None:

@@ -1,25 +1,23 @@
 """What becomes of a push, whatever server or framework it came through."""
 
 import asyncio
-import json
 import logging
+import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
-
-from statuspush.clock import Clock
+from statuspush.clock import WallClock
 from statuspush.core.contract import VOICE_STATUS, Kind
 from statuspush.core.decode import NotAPush, decode
 from statuspush.core.errors import ServiceError
 from statuspush.receiver.gate import Gate, Refused
 from statuspush.receiver.inbox import Inbox, InboxFull, Stored
+from statuspush.receiver.lines import write_lines
 
 _log: Final = logging.getLogger("statuspush.receiver")
-_write_lines: Final = msgspec.json.Encoder().encode_lines
 _STORE_SECONDS: Final = 10.0
 """A sender waits 15 s; an answer after that would be for nobody."""
 
@@ -53,10 +51,13 @@ class Endpoint:
     (``not_json``, ``token``, ``unavailable``, …); and ``reports`` and ``repeats``.
     """
 
-    def __init__(self, inbox: Inbox, gate: Gate, clock: Clock, kind: Kind = VOICE_STATUS) -> None:
+    def __init__(
+        self, inbox: Inbox, gate: Gate, clock: WallClock, kind: Kind = VOICE_STATUS
+    ) -> None:
         """Take what it works with; the inbox is open."""
         self.gate = gate
         self.counts: Counter[str] = Counter()
+        self._counting = threading.Lock()
         self._inbox = inbox
         self._clock = clock
         self._kind = kind
@@ -105,9 +106,14 @@ class Endpoint:
         except (ServiceError, TimeoutError) as error:
             return self._unavailable(error)
 
+    def count(self, word: str, number: int = 1) -> None:
+        """Count what came of a push."""
+        with self._counting:
+            self.counts[word] += number
+
     def refuse(self, refused: Refused) -> Answer:
         """Count and log what is turned away; no word of what was in it."""
-        self.counts[refused.reason] += 1
+        self.count(refused.reason)
         _log.warning("push refused (%s): %s", refused.reason, refused)
         more = {"Allow": "POST"} if refused.status == 405 else {}
         return _refusal(refused.status, str(refused), **more)
@@ -118,7 +124,9 @@ class Endpoint:
         now = self._clock.now()
         try:
             self.gate.check_size(len(body))
-            self.gate.check_signature(headers, body, now / 1000)
+            # The wall clock, not ours, as the sender signs: a machine that started with a wrong one
+            # must not refuse everything until a restart.
+            self.gate.check_signature(headers, body, (now + self._clock.skew()) / 1000)
             reports = decode(body, headers.get("content-type"), self._kind)
         except Refused as refused:
             return self.refuse(refused)
@@ -128,28 +136,19 @@ class Endpoint:
             return self._stored(Stored(0, 0))
         try:
             sids = [str(report["sid"]) for report in reports]
-            return self._inbox.put(account, sids, _lines(reports), now)
+            return self._inbox.put(account, sids, write_lines(reports), now)
         except ServiceError as error:
             return self._unavailable(error)
 
     def _stored(self, stored: Stored) -> Answer:
-        self.counts["acknowledged"] += 1
-        self.counts["reports"] += stored.new
-        self.counts["repeats"] += stored.repeats
+        self.count("acknowledged")
+        self.count("reports", stored.new)
+        self.count("repeats", stored.repeats)
         return _SUCCESS
 
     def _unavailable(self, error: Exception) -> Answer:
-        self.counts["unavailable"] += 1
+        self.count("unavailable")
         if isinstance(error, InboxFull):
             return _refusal(503, str(error), **{"Retry-After": "1"})
         _log.error("push not stored: %s", error or type(error).__name__)
         return _refusal(500, "the reports could not be stored; push them again")
-
-
-def _lines(reports: Sequence[dict[str, object]]) -> bytes:
-    """The reports as the inbox holds them: a JSON object a line."""
-    try:
-        return _write_lines(reports).removesuffix(b"\n")
-    except UnicodeEncodeError:
-        # Half a surrogate pair, which JSON can spell as an escape and UTF-8 cannot write.
-        return "\n".join(json.dumps(each, separators=(",", ":")) for each in reports).encode()

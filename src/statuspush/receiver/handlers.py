@@ -25,8 +25,9 @@ from statuspush.receiver.inbox.ledger import (
     read_progress,
     write_progress,
 )
+from statuspush.receiver.lines import read_line
 from statuspush.receiver.queues import LineEach, OneLine, Queue
-from statuspush.receiver.report import Report, read_fields
+from statuspush.receiver.report import Report
 
 _log: Final = logging.getLogger("statuspush.receiver")
 _READ: Final = 8
@@ -215,7 +216,7 @@ class HandlerRun:
             self._open[batch.id] = _Open(done)
             for place, line in enumerate(batch.body.split(b"\n")):
                 if not done[place]:
-                    report = self._report(read_fields(line), batch.account)
+                    report = self._report(read_line(line), batch.account)
                     self._queue.add(batch.account, _Item(report, line, batch.id, place))
         return bool(batches)
 
@@ -285,7 +286,7 @@ class HandlerRun:
         return groups
 
     async def _try_again(self, troubles: Sequence[Trouble]) -> None:
-        reports = [self._report(read_fields(each.report), each.account) for each in troubles]
+        reports = [self._report(read_line(each.report), each.account) for each in troubles]
         error = await self._call(reports)
         await self._settle(troubles, error)
 

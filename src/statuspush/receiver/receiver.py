@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Self, TypeVar, overload
 from zoneinfo import ZoneInfo
 
-from statuspush.clock import Clock, SteadyClock
+from statuspush.clock import SteadyClock, WallClock
 from statuspush.core import decode as core_decode
 from statuspush.core.errors import InputError, ServiceError
 from statuspush.receiver.asgi import AsgiMount
@@ -56,7 +56,7 @@ class Receiver:
         window_hours: float = 72,
         zone: ZoneInfo = PLATFORM_ZONE,
         region: str = HOME_REGION,
-        clock: Clock | None = None,
+        clock: WallClock | None = None,
     ) -> None:
         """Name the inbox; nothing is opened yet.
 
@@ -253,6 +253,7 @@ class Receiver:
         if self._endpoint is not None:
             raise InputError("the receiver is open already")
         self._inbox.open()
+        self._failed = None
         self._endpoint = Endpoint(self._inbox, self._gate, self._clock)
 
     def _close(self) -> None:

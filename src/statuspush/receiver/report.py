@@ -1,6 +1,5 @@
 """A report as its receiver sees it: what was sent, kept exact, and typed values beside it."""
 
-import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -8,9 +7,8 @@ from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo
 
-import msgspec
-
 from statuspush.core.contract import VOICE_STATUS
+from statuspush.receiver.lines import write_line
 
 PLATFORM_ZONE: Final = ZoneInfo("Asia/Shanghai")
 """Zone of ``user_receive_time`` unless the platform says otherwise (contract section 2)."""
@@ -19,9 +17,6 @@ HOME_REGION: Final = "CN"
 
 _TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2}")
 _KEYS: Final = frozenset(VOICE_STATUS.keys)
-
-_read: Final = msgspec.json.Decoder(dict[str, object]).decode
-_write: Final = msgspec.json.Encoder().encode
 
 
 class Status(StrEnum):
@@ -158,11 +153,7 @@ class Report:
 
     def json(self) -> bytes:
         """:meth:`as_dict` as JSON in UTF-8, on one line."""
-        try:
-            return _write(self._ordered())
-        except UnicodeEncodeError:
-            # Half a surrogate pair, which JSON can spell as an escape and UTF-8 cannot write.
-            return json.dumps(self._ordered(), separators=(",", ":")).encode()
+        return write_line(self._ordered())
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Report):
@@ -175,16 +166,6 @@ class Report:
     def __repr__(self) -> str:
         # Never the number: reports end up in logs.
         return f"<Report {self.sid} {self.report_status}>"
-
-
-def read_fields(line: bytes) -> dict[str, object]:
-    """Read one stored report: the JSON object that an inbox keeps."""
-    try:
-        return _read(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        # Half a surrogate pair, which the standard library reads and writes.
-        fields: dict[str, object] = json.loads(line)
-        return fields
 
 
 def _text(value: object) -> str | None:

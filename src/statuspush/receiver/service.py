@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from statuspush.core.errors import ServiceError, StatuspushError
+from statuspush.core.errors import ServiceError
 from statuspush.receiver.asgi import Receive, Scope, Send
 from statuspush.receiver.gate import Gate
 from statuspush.receiver.handlers import Handler
@@ -133,8 +133,6 @@ async def _open(text: str, sink: Sink) -> None:
     except ServiceError as error:
         # Pushes are taken all the same; they are handed on when the other side is back.
         _log.warning("sink %s is not there yet: %s", text.partition(":")[0], error)
-    except StatuspushError:
-        raise
 
 
 class _App:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from statuspush.clock import Milliseconds
-from statuspush.receiver.report import read_fields
+from statuspush.receiver.lines import read_line
 
 
 class Trouble(msgspec.Struct, frozen=True):
@@ -126,7 +126,7 @@ def find_reports(
         spelled,
     )
     for arrived_at, account, body in rows:
-        for fields in reversed([read_fields(line) for line in body.split(b"\n")]):
+        for fields in reversed([read_line(line) for line in body.split(b"\n")]):
             if value in (fields.get("sid"), fields.get("mobile")):
                 yield arrived_at, account, fields
                 limit -= 1

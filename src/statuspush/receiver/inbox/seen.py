@@ -6,20 +6,19 @@ in memory (4 bytes a sid). What the filter lets through is looked up in the run,
 letter by letter with the reports that are stored, so that no two sids are ever taken for one.
 """
 
-import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import Final
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from statuspush.clock import Milliseconds
 from statuspush.core.batch import fingerprint
 from statuspush.core.sid_filter import SidFilter, make_filter
+from statuspush.receiver.lines import read_sid
 
 RUN_REPORTS: Final = 65_536
 """Marks that make a run: what a filter is laid out for."""
@@ -29,21 +28,6 @@ _BATCHES_AT_HAND: Final = 32
 
 _Marks = npt.NDArray[np.uint64]
 _Batches = npt.NDArray[np.int64]
-
-
-class _Sid(msgspec.Struct, gc=False):
-    sid: str
-
-
-_read_sid: Final = msgspec.json.Decoder(_Sid).decode
-
-
-def _sid_of(line: bytes) -> str:
-    try:
-        return _read_sid(line).sid
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        # Half a surrogate pair, which the standard library reads and writes.
-        return str(json.loads(line)["sid"])
 
 
 def mark(account: str, sid: str) -> int:
@@ -105,7 +89,7 @@ class Seen:
         ).fetchone()
         if row is None:  # retention removed it
             return "", frozenset()
-        return row[0], frozenset(map(_sid_of, row[1].split(b"\n")))
+        return row[0], frozenset(map(read_sid, row[1].split(b"\n")))
 
     def _in_run(self, run: int, wanted: int) -> list[int]:
         marks, batches = self._bucket(run, wanted >> 64 - _BUCKET_BITS)
