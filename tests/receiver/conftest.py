@@ -7,7 +7,7 @@ import pytest
 
 from statuspush.receiver.endpoint import Endpoint
 from statuspush.receiver.gate import Gate
-from statuspush.receiver.inbox import Inbox
+from statuspush.receiver.inbox import Inbox, read_batches
 
 NOW = 1_767_323_045_678
 FORM = {"content-type": "application/x-www-form-urlencoded;charset=utf-8;"}
@@ -31,11 +31,16 @@ def push(*reports):
     return b"voice_status=" + quote(json.dumps(whole), safe="").encode()
 
 
+def batches(inbox):
+    """All that is in the inbox."""
+    return inbox.run(lambda c: read_batches(c, 0, 100_000)).result(10)
+
+
 def kept(inbox, account=None):
     """Sids in the inbox, in order."""
     return [
         json.loads(line)["sid"]
-        for batch in inbox.batches(0, 10_000).result(10)
+        for batch in batches(inbox)
         if account is None or batch.account == account
         for line in batch.body.split(b"\n")
     ]

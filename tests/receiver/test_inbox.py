@@ -10,10 +10,12 @@ import threading
 from concurrent.futures import wait
 
 import pytest
+from tests.receiver.conftest import batches, kept
 
 from statuspush.core.errors import StoreRefused
 from statuspush.receiver import inbox as inboxes
 from statuspush.receiver.inbox import Inbox, InboxFull, InboxUnavailable, Stored, seen
+from statuspush.sqlite import checkpoint
 
 NOW = 1_767_323_045_678
 HOUR = 3_600_000
@@ -25,16 +27,6 @@ def body(sids, **fields):
 
 def put(inbox, *sids, account="", now=NOW, **fields):
     return inbox.put(account, sids, body(sids, **fields), now).result(10)
-
-
-def kept(inbox, account=None):
-    batches = inbox.batches(0, 10_000).result(10)
-    return [
-        json.loads(line)["sid"]
-        for batch in batches
-        if account is None or batch.account == account
-        for line in batch.body.split(b"\n")
-    ]
 
 
 @pytest.fixture
@@ -70,7 +62,7 @@ def test_reports_are_kept_in_the_order_of_arrival(inbox):
 def test_what_is_kept_is_what_came_byte_for_byte(inbox):
     line = '{"sid":"1","error_msg":"用户 50% +","more":[1.5e3]}'.encode()
     inbox.put("", ["1"], line, NOW).result(10)
-    assert inbox.batches(0, 9).result(10)[0].body == line
+    assert batches(inbox)[0].body == line
 
 
 def test_a_repeat_is_counted_and_not_kept(inbox):
@@ -82,7 +74,7 @@ def test_a_repeat_is_counted_and_not_kept(inbox):
 def test_a_sid_twice_in_a_push_is_kept_once_the_first_one(inbox):
     lines = b'{"sid":"a","n":1}\n{"sid":"a","n":2}'
     assert inbox.put("", ["a", "a"], lines, NOW).result(10) == Stored(1, 1)
-    assert inbox.batches(0, 9).result(10)[0].body == b'{"sid":"a","n":1}'
+    assert batches(inbox)[0].body == b'{"sid":"a","n":1}'
 
 
 def test_accounts_may_number_alike(inbox):
@@ -302,4 +294,22 @@ def test_after_a_call_that_failed_numbers_and_repeats_are_as_before(inbox, path)
     with pytest.raises(InboxUnavailable):
         beside.result(10)
     assert put(inbox, "a", "b") == Stored(1, 1)
-    assert [batch.id for batch in inbox.batches(0, 9).result(10)] == [1, 2]
+    assert [batch.id for batch in batches(inbox)] == [1, 2]
+
+
+def test_the_write_ahead_log_does_not_grow_without_end(inbox, path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "WAL_BYTES", 1 << 20)
+    for number in range(60):
+        put(inbox, f"{number}", text="x" * 200_000)
+    assert path.with_name("inbox.db-wal").stat().st_size < 6 << 20
+    assert len(kept(inbox)) == 60
+
+
+def test_an_inbox_may_be_a_symbolic_link(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link.db").symlink_to(tmp_path / "elsewhere" / "inbox.db")
+    for repeats in (0, 1):
+        linked = Inbox(tmp_path / "link.db")
+        linked.open()
+        assert put(linked, "a").repeats == repeats
+        linked.close()

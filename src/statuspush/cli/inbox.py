@@ -37,16 +37,15 @@ All = Annotated[bool, typer.Option("--all", help="Every dead letter.")]
 def _opened(url: str) -> "Iterator[sqlite3.Connection]":
     import sqlite3  # noqa: PLC0415
 
+    from statuspush.sqlite.file import connect  # noqa: PLC0415
+
     path = Path(url.removeprefix(_SCHEME))
     if not url.startswith(_SCHEME) or not path.is_file():
         raise InputError(f"{url}: there is no such inbox; name it as sqlite:///PATH")
-    uri = f"{path.resolve().as_uri()}?mode=rw"
-    with closing(sqlite3.connect(uri, uri=True)) as connection:
+    with closing(connect(path)) as connection:
         connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
-        connection.execute("PRAGMA synchronous = FULL")
         try:
-            with connection:
-                yield connection
+            yield connection
         except sqlite3.Error as error:
             raise ServiceError(f"{url}: {error}") from None
 

@@ -12,7 +12,8 @@ import numpy as np
 from statuspush.clock import Milliseconds
 from statuspush.receiver.inbox.seen import Seen, mark
 from statuspush.receiver.inbox.writer import CallFailed, Verb, Writer
-from statuspush.sqlite.file import FileLock, Schema, connect, migrate, open_database, refusing
+from statuspush.sqlite.checkpoint import Checkpoints
+from statuspush.sqlite.file import FileLock, Schema, migrate, open_database, refusing
 
 T = TypeVar("T")
 
@@ -21,7 +22,6 @@ SCHEMA: Final = Schema(application_id=0x53545249, package="statuspush.receiver.i
 WINDOW_MS: Final = 72 * 3600 * 1000
 """How long a sid is remembered: as long as a platform keeps reports (contract section 7)."""
 MAX_WAITING_BYTES: Final = 64 << 20
-_CHECKPOINT_PAGES: Final = 4096
 _BUSY_MS: Final = 2000
 _ROW_REPORTS: Final = 1000
 """From so many reports on, what one commit brings for an account goes into a further row."""
@@ -87,33 +87,40 @@ class Inbox:
         self._stored = stored
         self._lock = FileLock(path)
         self._connection: sqlite3.Connection
+        self._checkpoints: Checkpoints
         self._writer: Writer
 
     def open(self) -> None:
         """Open or make the file; raises :class:`~statuspush.core.errors.StoreRefused`."""
         self._lock.acquire()
         try:
-            open_database(self._path).close()
-            with refusing(self._path):
-                self._connection = connect(self._path)
-                try:
+            self._connection = open_database(self._path)
+            try:
+                with refusing(self._path):
                     migrate(self._connection, self._path, SCHEMA)
                     # "statuspush inbox" may be writing beside us, for a moment.
                     self._connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
-                    self._connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
                     work = _Work(self._connection, self._window_ms, self._stored)
-                except BaseException:
-                    self._connection.close()
-                    raise
+                    self._checkpoints = Checkpoints(self._path.resolve(), self._connection)
+            except BaseException:
+                self._connection.close()
+                raise
         except BaseException:
             self._lock.release()
             raise
-        self._writer = Writer(self._connection, work, max_bytes=self._max_waiting_bytes)
+        self._writer = Writer(
+            self._connection,
+            work,
+            max_bytes=self._max_waiting_bytes,
+            between=self._checkpoints.between_groups,
+        )
 
     def close(self) -> None:
         """Store what waits, and let the next process in."""
         self._writer.close()
+        self._checkpoints.close()
         self._connection.close()
+        self._checkpoints.release()
         self._lock.release()
 
     def put(
@@ -133,10 +140,6 @@ class Inbox:
     def run(self, verb: Verb[T]) -> "Future[T]":
         """Have a verb read and write inside the next transaction; answered once it is on disk."""
         return self._writer.call(verb)
-
-    def batches(self, after: int, limit: int) -> "Future[list[Batch]]":
-        """Batches with ids greater than ``after``, oldest first, ``limit`` at most."""
-        return self.run(lambda connection: read_batches(connection, after, limit))
 
 
 def _last_batch(connection: sqlite3.Connection) -> int:

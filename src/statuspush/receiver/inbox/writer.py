@@ -57,10 +57,23 @@ class Work(Protocol):
 class Writer:
     """Runs calls in groups on a thread, and answers each after its group's fsync."""
 
-    def __init__(self, connection: sqlite3.Connection, work: Work, *, max_bytes: int) -> None:
-        """Start the thread; ``max_bytes`` bounds the sizes of calls that wait or are under way."""
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        work: Work,
+        *,
+        max_bytes: int,
+        between: Callable[[], Callable[[], None] | None] = lambda: None,
+    ) -> None:
+        """Start the thread.
+
+        :param max_bytes: bounds the sizes of calls that wait or are under way.
+        :param between: asked between groups for what is to be done then. Any error of that leaves
+            in doubt what is on the disk.
+        """
         self._connection = connection
         self._work = work
+        self._between = between
         self._max_bytes = max_bytes
         self._calls: deque[tuple[Any, Future[Any], int]] = deque()
         self._waiting_bytes = 0
@@ -105,8 +118,18 @@ class Writer:
             if not group:
                 return
             self._group(group)
+            self._do_between()
             with self._changed:
                 self._waiting_bytes -= sum(size for _, _, size in group)
+
+    def _do_between(self) -> None:
+        if self._broken is not None:
+            return
+        try:
+            if (between := self._between()) is not None:
+                between()
+        except sqlite3.Error as error:
+            self._broken = f"the inbox can't be trusted until a restart: {error}"
 
     def _group(self, group: Sequence[tuple[Any, Future[Any], int]]) -> None:
         futures = [future for _, future, _ in group]
