@@ -5,7 +5,7 @@ section 2, "the wire form that survives every decoder"), in which each run of ch
 the contract fixes (``,"error_msg":null,"mobile":"``) is written as one control byte. No such byte
 occurs in JSON, so a fragment is spelled out by replacing bytes (:func:`json_lines`), a push body
 likewise (:mod:`statuspush.core.wire`), and plain JSON is a fragment too. It takes half the room
-of the JSON and a third less time to write. It holds no line feed: these separate fragments.
+of the JSON and a quarter less time to write. It holds no line feed: these separate fragments.
 """
 
 from collections.abc import Sequence
