@@ -12,7 +12,7 @@ from typing import Final
 from statuspush.core.batch import make_batch
 from statuspush.core.contract import Mode
 from statuspush.core.lifecycle import Deliver
-from statuspush.core.outcome import Outcome
+from statuspush.core.outcome import Outcome, Verdict
 from statuspush.core.report import Submission
 from statuspush.store.base import Attempt, ClaimedPush, PushSettings, Recording, Store
 
@@ -92,9 +92,7 @@ def _delivered(claim: ClaimedPush, now: int) -> Recording:
             number=claim.attempt,
             started_at=now,
             duration_ms=2,
-            outcome=Outcome.ACKNOWLEDGED,
-            http_status=200,
-            answer=b"SUCCESS",
+            verdict=Verdict(Outcome.ACKNOWLEDGED, 200, b"SUCCESS"),
             reports=claim.reports,
         ),
         decision=Deliver(),

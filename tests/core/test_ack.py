@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statuspush.core.ack import hint, judge
-from statuspush.core.outcome import Answered, Cause, Outcome, Unanswered
+from statuspush.core.ack import judge
+from statuspush.core.hints import hint
+from statuspush.core.outcome import Answered, Cause, Outcome, Unanswered, Verdict
 
 BOM = b"\xef\xbb\xbf"
 ACKNOWLEDGEMENT = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\n\r\x0b\x0c]*(?:SUCCESS|0)[ \t\n\r\x0b\x0c]*")
@@ -15,7 +16,7 @@ ACKNOWLEDGEMENT = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\n\r\x0b\x0c]*(?:SUCCESS|0)
 
 def said(status, answer, lang="en", **answered):
     verdict = judge(Answered(status, answer, **answered))
-    return hint(verdict.outcome, verdict.status, verdict.answer, verdict.detail, lang)
+    return hint(verdict).to(lang)
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
@@ -113,7 +114,7 @@ def test_an_encoded_answer_is_wrong_whatever_its_bytes(encoding):
 @pytest.mark.parametrize("cause", list(Cause))
 def test_no_answer_keeps_its_cause_and_detail(cause):
     verdict = judge(Unanswered(cause, "errno 42"))
-    assert (verdict.outcome.value, verdict.status, verdict.answer, verdict.detail) == (
+    assert (verdict.outcome.value, verdict.http_status, verdict.answer, verdict.detail) == (
         cause.value,
         None,
         b"",
@@ -200,10 +201,11 @@ def test_the_hint_speaks_chinese():
 
 @pytest.mark.parametrize("cause", list(Cause))
 def test_every_cause_has_a_hint_of_its_own_with_the_detail_behind_it(cause):
-    hints = {each: hint(Outcome(each.value), None, b"") for each in Cause}
+    hints = {each: hint(Verdict(Outcome(each.value))).en for each in Cause}
     assert list(hints.values()).count(hints[cause]) == 1
-    assert hint(Outcome(cause.value), None, b"", "why") == f"{hints[cause]} (why)"
-    assert hint(Outcome(cause.value), None, b"", "why", "zh").endswith("（why）")
+    said = hint(Verdict(Outcome(cause.value), detail="why"))
+    assert said.en == f"{hints[cause]} (why)"
+    assert said.zh.endswith("（why）")
 
 
 def test_an_acknowledgement_needs_no_hint():
@@ -217,6 +219,6 @@ def test_an_acknowledgement_needs_no_hint():
     st.sampled_from(["en", "zh"]),
 )
 def test_every_outcome_has_a_hint_of_one_sentence(outcome, status, answer, lang):
-    text = hint(outcome, status, answer, "", lang)
+    text = hint(Verdict(outcome, status, answer)).to(lang)
     assert text
     assert "\n" not in text

@@ -94,8 +94,8 @@ def test_optional_fields_are_null_when_left_out(field):
 @pytest.mark.parametrize("field", sorted(GOOD.keys() - {"uid", "error_msg"}))
 def test_a_missing_field_is_named(field):
     (error,) = mistakes({key: value for key, value in GOOD.items() if key != field}).errors
-    assert (error.field, error.message) == (field, f"{field} is missing")
-    assert error.message_zh == f"缺少 {field}"
+    assert (error.field, error.words.en) == (field, f"{field} is missing")
+    assert error.words.zh == f"缺少 {field}"
 
 
 def test_an_empty_uid_stays_an_empty_string():
@@ -194,14 +194,14 @@ def test_values_beyond_the_edge_are_refused_by_field(field, value, ndjson):
     body = f"{good}\n{bad}" if ndjson else f"[{good},{bad}]"
     (error,) = mistakes(body.encode(), ndjson=ndjson).errors
     assert (error.index, error.field) == (1, field)
-    assert error.message.startswith(field)
-    assert error.message_zh.startswith(field)
+    assert error.words.en.startswith(field)
+    assert error.words.zh.startswith(field)
 
 
 def test_an_unknown_field_is_refused_and_named():
     error = the_mistake(colour="red")
     assert error.field == "colour"
-    assert error.message.startswith('"colour" is not a field of a report; the fields are account')
+    assert error.words.en.startswith('"colour" is not a field of a report; the fields are account')
 
 
 def test_an_unknown_field_that_is_not_writable_is_shown_escaped():
@@ -210,12 +210,12 @@ def test_an_unknown_field_that_is_not_writable_is_shown_escaped():
 
 def test_messages_say_what_is_expected_and_what_came():
     error = the_mistake(sid="x" * 33)
-    assert error.message == "sid must be a string of 1 to 32 characters, got 33 characters"
-    assert error.message_zh == "sid 必须是 1 到 32 个字符的字符串，收到的是 33 个字符"
+    assert error.words.en == "sid must be a string of 1 to 32 characters, got 33 characters"
+    assert error.words.zh == "sid 必须是 1 到 32 个字符的字符串，收到的是 33 个字符"
 
 
 def test_messages_shorten_long_values():
-    assert len(the_mistake(report_status="x" * 5000).message) < 100
+    assert len(the_mistake(report_status="x" * 5000).words.en) < 100
 
 
 def test_every_mistake_of_every_report_is_found():
@@ -274,7 +274,7 @@ def test_a_body_that_is_not_json_is_refused_with_the_place(body, line, column):
     with pytest.raises(MalformedBody) as caught:
         read(body)
     assert (caught.value.line, caught.value.column) == (line, column)
-    assert caught.value.message_zh
+    assert caught.value.words.zh
 
 
 @pytest.mark.parametrize("body", [b"5", b'"text"', b"null", b"true", b"1" * 5000])

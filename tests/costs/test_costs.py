@@ -15,7 +15,7 @@ from statuspush.core.batch import make_batch
 from statuspush.core.contract import Wire
 from statuspush.core.decode import decode
 from statuspush.core.lifecycle import Deliver
-from statuspush.core.outcome import Answered, Outcome
+from statuspush.core.outcome import Answered, Outcome, Verdict
 from statuspush.core.report import read_submissions
 from statuspush.core.wire import body
 from statuspush.flow.send import Send
@@ -161,7 +161,7 @@ async def test_calls_of_a_push_from_claim_to_record(tmp_path):
 
 
 def delivered(claim):
-    attempt = Attempt(claim.attempt, NOW, 3, Outcome.ACKNOWLEDGED, 200, b"SUCCESS", "", 1)
+    attempt = Attempt(claim.attempt, NOW, 3, Verdict(Outcome.ACKNOWLEDGED, 200, b"SUCCESS"), 1)
     return Recording(claim.id, claim.token, attempt, Deliver())
 
 

@@ -76,7 +76,7 @@ async def test_an_unknown_account_is_named_with_the_index_of_its_report(house):
             body({}, {"account": "nobody"}, {"sid": "s"}, {"account": "none"}), ndjson=False
         )
     assert [(e.index, e.field) for e in refusal.value.errors] == [(1, "account"), (3, "account")]
-    assert "nobody" in refusal.value.errors[0].message
+    assert "nobody" in refusal.value.errors[0].words.en
     assert (await house.state("acme")).accepted_reports == 0
 
 

@@ -14,7 +14,7 @@ FULL = StoreUnavailable("database or disk is full")
 
 
 async def outcomes(house, push):
-    return [attempt.outcome for attempt in (await house.push(push)).attempts]
+    return [attempt.verdict.outcome for attempt in (await house.push(push)).attempts]
 
 
 # the process dies

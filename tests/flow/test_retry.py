@@ -44,11 +44,11 @@ async def test_every_other_result_is_a_failure_and_is_kept(house, customers, res
     (push,) = await house.pushes("acme")
     assert (push.state, push.due_at) == (State.WAITING, house.clock.now() + 300_000)
     (attempt,) = (await house.push(push.id)).attempts
-    assert attempt.outcome is outcome
+    assert attempt.verdict.outcome is outcome
     if isinstance(result, Answered):
-        assert (attempt.http_status, attempt.answer) == (result.status, result.body)
+        assert (attempt.verdict.http_status, attempt.verdict.answer) == (result.status, result.body)
     else:
-        assert (attempt.http_status, attempt.detail) == (None, "words")
+        assert (attempt.verdict.http_status, attempt.verdict.detail) == (None, "words")
 
 
 async def test_four_sends_then_the_push_is_exhausted(house, customers):

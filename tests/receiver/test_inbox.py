@@ -15,7 +15,7 @@ from tests.receiver.conftest import batches, kept
 from statuspush.core.errors import StoreRefused
 from statuspush.receiver import inbox as inboxes
 from statuspush.receiver.inbox import Inbox, InboxFull, InboxUnavailable, Stored, seen
-from statuspush.sqlite import checkpoint
+from statuspush.storage import checkpoint
 
 NOW = 1_767_323_045_678
 HOUR = 3_600_000

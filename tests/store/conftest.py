@@ -14,15 +14,15 @@ from tempfile import TemporaryDirectory
 import msgspec
 import pytest
 
-from statuspush.core import sid_filter
 from statuspush.core.batch import make_batch
 from statuspush.core.contract import VOICE_STATUS, Mode
 from statuspush.core.fragment import json_lines
 from statuspush.core.lifecycle import State, decide
-from statuspush.core.outcome import Outcome
+from statuspush.core.outcome import Outcome, Verdict
 from statuspush.core.report import Submission
 from statuspush.core.wire import encoded_size
-from statuspush.sqlite.file import connect
+from statuspush.storage import sid_filter
+from statuspush.storage.file import connect
 from statuspush.store.base import Attempt, Recording
 from statuspush.store.sqlite import SqliteStore, push_index, tail
 from statuspush.store.sqlite.accounts import load_accounts
@@ -73,12 +73,9 @@ def state_under_way(state):
             "failures",
             "slow",
             "trusted_since",
-            "last_outcome",
+            "last_verdict",
             "last_attempt_at",
             "last_delivered_at",
-            "last_http_status",
-            "last_answer",
-            "last_detail",
             "in_flight",
         ]
     } | {
@@ -234,7 +231,11 @@ class Desk:
             push=claim.id,
             token=claim.token,
             attempt=Attempt(
-                claim.attempt, self.now - ms, ms, outcome, status, b"answer", "", claim.reports
+                claim.attempt,
+                self.now - ms,
+                ms,
+                Verdict(outcome, status, b"answer"),
+                claim.reports,
             ),
             decision=decide(
                 outcome,

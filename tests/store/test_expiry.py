@@ -38,7 +38,7 @@ async def test_younger_reports_of_a_push_that_waits_for_its_retry_are_kept(desk)
     assert (await desk.get()).reports == StateCounts(waiting=60, expired=10)
     ended = await desk.store.get_push(old.id)
     assert ended.push.state is State.CANCELLED
-    assert [attempt.outcome for attempt in ended.attempts] == [Outcome.HTTP_ERROR]
+    assert [attempt.verdict.outcome for attempt in ended.attempts] == [Outcome.HTTP_ERROR]
     desk.turn(minutes=2)
     assert await desk.claim() == []  # at the time of the old one's retry, not before
     desk.turn(minutes=1)

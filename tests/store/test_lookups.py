@@ -197,7 +197,7 @@ async def test_a_report_shows_every_push_with_its_attempts(desk):
     assert found.state is State.DELIVERED
     assert [push.push.id for push in found.pushes] == [old.id, new]
     assert [len(push.attempts) for push in found.pushes] == [4, 1]
-    assert found.pushes[1].attempts[0].outcome is Outcome.ACKNOWLEDGED
+    assert found.pushes[1].attempts[0].verdict.outcome is Outcome.ACKNOWLEDGED
     assert {push.fragments for push in found.pushes} == {b""}
 
 

@@ -240,7 +240,7 @@ class Machine(RuleBasedStateMachine):
                 counted = [
                     attempt
                     for attempt in detail.attempts
-                    if attempt.outcome not in (Outcome.INTERRUPTED, Outcome.TOO_LARGE)
+                    if attempt.verdict.outcome not in (Outcome.INTERRUPTED, Outcome.TOO_LARGE)
                 ]
                 assert len(counted) <= 2 * VOICE_STATUS.max_sends
             assert by_state[State.DELIVERED] == self.acknowledged[account]

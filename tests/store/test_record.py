@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from statuspush.core.contract import VOICE_STATUS, Mode
 from statuspush.core.lifecycle import State
-from statuspush.core.outcome import Outcome
+from statuspush.core.outcome import Outcome, Verdict
 from statuspush.store.base import Health, StateCounts
 
 
@@ -222,7 +222,7 @@ async def test_an_interrupted_send_does_not_count(desk):
         assert await desk.record(claim, Outcome.INTERRUPTED) == [True]
     health = (await desk.get()).health
     assert health.consecutive_failures == 0
-    assert health.last_outcome is None
+    assert health.last_verdict is None
     assert len((await desk.store.get_push(claim.id)).attempts) == 6
 
 
@@ -234,8 +234,7 @@ async def test_the_accounts_health_follows_its_outcomes(desk):
     await desk.fail(claim, ms=200)
     assert (await desk.get()).health == Health(
         consecutive_failures=1,
-        last_outcome=Outcome.HTTP_ERROR,
-        last_answer=b"answer",
+        last_verdict=Verdict(Outcome.HTTP_ERROR, None, b"answer"),
         last_attempt_at=desk.now - 200,
         last_delivered_at=None,
         retry_due_at=desk.now + desk.RETRY_MS,
@@ -244,7 +243,7 @@ async def test_the_accounts_health_follows_its_outcomes(desk):
     await desk.deliver(await desk.claim_one(), ms=100)
     await desk.reopen()
     assert (await desk.get()).health == Health(
-        last_outcome=Outcome.ACKNOWLEDGED,
+        last_verdict=Verdict(Outcome.ACKNOWLEDGED),
         last_attempt_at=desk.now - 100,
         last_delivered_at=desk.now,
     )
@@ -322,7 +321,7 @@ async def test_a_claim_whose_lease_is_over_may_have_been_sent(desk):
     assert (lost.attempt, again.attempt, again.failures) == (1, 2, 0)
     await desk.deliver(again)
     attempts = (await desk.store.get_push(again.id)).attempts
-    assert [(one.number, one.outcome, one.reports) for one in attempts] == [
+    assert [(one.number, one.verdict.outcome, one.reports) for one in attempts] == [
         (1, Outcome.INTERRUPTED, 6),
         (2, Outcome.ACKNOWLEDGED, 6),
     ]
@@ -418,7 +417,7 @@ async def test_switched_off_meanwhile_a_claim_of_a_dead_process_is_cancelled(des
     await desk.reopen()
     detail = await desk.store.get_push(claim.id)
     assert detail.push.state is State.CANCELLED
-    assert [attempt.outcome for attempt in detail.attempts] == [Outcome.INTERRUPTED]
+    assert [attempt.verdict.outcome for attempt in detail.attempts] == [Outcome.INTERRUPTED]
     await desk.set(mode=Mode.ON)
     assert await desk.claim() == []
 
@@ -499,7 +498,7 @@ async def test_a_push_of_a_dead_process_waits_again_due_at_once(desk):
     assert detail.push.state is State.WAITING
     assert detail.push.due_at == desk.now
     (attempt,) = detail.attempts
-    assert (attempt.number, attempt.outcome) == (1, Outcome.INTERRUPTED)
+    assert (attempt.number, attempt.verdict.outcome) == (1, Outcome.INTERRUPTED)
     again = await desk.claim_one()
     assert (again.id, again.fragments) == (claim.id, claim.fragments)
     assert (again.attempt, again.failures) == (2, 0)

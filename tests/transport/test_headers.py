@@ -38,7 +38,7 @@ def test_reserved(name):
     with pytest.raises(InvalidHeader) as caught:
         validate_header(name, "x")
     assert name in str(caught.value)
-    assert name in caught.value.message_zh
+    assert name in caught.value.words.zh
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a:", "a\r\n", "名", "a\x00", "(a)", "a\n"])

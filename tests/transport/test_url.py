@@ -138,7 +138,7 @@ def test_refused(url):
         validate_url(url)
     assert isinstance(caught.value, InputError)
     assert str(caught.value)
-    assert caught.value.message_zh
+    assert caught.value.words.zh
     assert "pass" not in str(caught.value).replace("password", "")
 
 

@@ -15,7 +15,7 @@ import pytest
 import uvicorn
 
 from statuspush.core.lifecycle import decide
-from statuspush.core.outcome import Outcome
+from statuspush.core.outcome import Outcome, Verdict
 from statuspush.flow import send
 from statuspush.flow.accept import Accept
 from statuspush.flow.watch import Watch
@@ -66,13 +66,9 @@ class Outside:
     tested: list[Account] = field(default_factory=list)
     let_go: asyncio.Event = field(default_factory=asyncio.Event)
     """Test pushes wait for it; it is set unless a test clears it."""
-    verdict: send.TestVerdict = field(
-        default_factory=lambda: send.TestVerdict(
-            acknowledged=False,
-            outcome=Outcome.WRONG_ANSWER,
-            http_status=200,
-            answer=b'"SUCCESS"',
-            detail="",
+    verdict: send.Tested = field(
+        default_factory=lambda: send.Tested(
+            verdict=Verdict(Outcome.WRONG_ANSWER, 200, b'"SUCCESS"'),
             duration_ms=12,
             reports=2,
             body_bytes=900,
@@ -252,7 +248,11 @@ class Customer:
                     push.id,
                     push.token,
                     Attempt(
-                        push.attempt, now, 7, outcome, status, answer, detail, reports=push.reports
+                        push.attempt,
+                        now,
+                        7,
+                        Verdict(outcome, status, answer, detail),
+                        reports=push.reports,
                     ),
                     decide(
                         outcome,

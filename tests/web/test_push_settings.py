@@ -6,7 +6,7 @@ import dataclasses
 import pytest
 
 from statuspush.core.lifecycle import Halve
-from statuspush.core.outcome import Outcome
+from statuspush.core.outcome import Outcome, Verdict
 from statuspush.store.base import Attempt, Recording
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -221,7 +221,7 @@ async def learned(acme, submit, customer, store, clock, stored):
     """The account has learned a limit from an answer of 413."""
     await submit(4)
     (push,) = await customer.claim()
-    attempt = Attempt(1, clock.now(), 5, Outcome.TOO_LARGE, 413, reports=4)
+    attempt = Attempt(1, clock.now(), 5, Verdict(Outcome.TOO_LARGE, 413), reports=4)
     recording = Recording(push.id, push.token, attempt, Halve(), half_bytes=2000)
     await store.record_outcomes([recording], clock.now())
     limit = (await stored()).learned_max_bytes

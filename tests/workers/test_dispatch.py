@@ -3,7 +3,7 @@
 import pytest
 
 from statuspush.core.lifecycle import Deliver, Retry
-from statuspush.core.outcome import Outcome
+from statuspush.core.outcome import INTERRUPTED, Outcome, Verdict
 from statuspush.flow.lanes import Lanes
 from statuspush.store.base import Attempt, ClaimedPush, PushSettings, Recording
 from statuspush.workers.claims import received
@@ -48,7 +48,7 @@ def claim(token, account="acme", **changes):
 
 
 def delivered(token):
-    attempt = Attempt(3, 1000, 1, Outcome.ACKNOWLEDGED, 200, b"SUCCESS", "", 1)
+    attempt = Attempt(3, 1000, 1, Verdict(Outcome.ACKNOWLEDGED, 200, b"SUCCESS"), 1)
     return Recording(f"push_{token}", token, attempt, Deliver())
 
 
@@ -127,7 +127,7 @@ async def test_what_a_dead_worker_was_sending_is_due_at_once_and_does_not_count(
     house.dispatch.leave(desk)
     (recording,) = house.recorded
     assert recording.decision == Retry(1250)
-    assert recording.attempt == Attempt(3, 1000, 250, Outcome.INTERRUPTED, reports=1)
+    assert recording.attempt == Attempt(3, 1000, 250, INTERRUPTED, reports=1)
     assert recording.token == 1
     assert house.lanes.open == 0
 

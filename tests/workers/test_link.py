@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from statuspush.core.errors import ServiceError
+from statuspush.core.words import Words
 from statuspush.store.base import Conflict, StoreUnavailable, UnknownAccount
 from statuspush.workers.link import Link, LinkLost
 
@@ -80,7 +81,7 @@ async def test_bodies_of_any_size_go_over_unchanged(size):
     ("error", "attribute"),
     [
         (UnknownAccount("acme"), "account"),
-        (Conflict("no", "不"), "message_zh"),
+        (Conflict(Words("no", "不")), "words"),
         (StoreUnavailable("disk full"), "args"),
     ],
 )

@@ -11,9 +11,9 @@ import typer
 
 from statuspush.cli.terminal import (
     JsonFlag,
-    chinese,
     console,
     examples,
+    language_of,
     print_json,
     stderr_is_terminal,
 )
@@ -58,7 +58,7 @@ def bench(
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _unwind)
-    zh = chinese(lang)
+    zh = language_of(lang) == "zh"
     folder = directory or Path(tempfile.gettempdir())
     with progress(works(seconds), zh=zh, live=stderr_is_terminal() and not json) as tell:
         found = survey(folder, seconds, tell)

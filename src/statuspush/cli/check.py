@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from statuspush.cli.account import parse_header
-from statuspush.cli.terminal import JsonFlag, chinese, examples, print_json
+from statuspush.cli.terminal import JsonFlag, examples, language_of, print_json
 from statuspush.core.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from statuspush.cli.checking.advice import Words
     from statuspush.cli.checking.findings import Finding
+    from statuspush.core.words import Words
 
 EXAMPLES: Final = examples(
     "statuspush check http://127.0.0.1:5000/voice_status",
@@ -101,11 +101,11 @@ def check(
         finally:
             await transport.close()
 
-    zh = chinese(lang)
-    with show.watched(zh=zh) as told:
+    language = language_of(lang)
+    with show.watched(language=language) as told:
         found = asyncio.run(run(told))
     if json:
         print_json(show.document(target, found))
     else:
-        show.print_found(found, zh=zh)
+        show.print_found(found, language=language)
     raise typer.Exit(0 if show.right(found) else 1)

@@ -37,7 +37,7 @@ All = Annotated[bool, typer.Option("--all", help="Every dead letter.")]
 def _opened(url: str) -> "Iterator[sqlite3.Connection]":
     import sqlite3  # noqa: PLC0415
 
-    from statuspush.sqlite.file import connect  # noqa: PLC0415
+    from statuspush.storage.file import connect  # noqa: PLC0415
 
     path = Path(url.removeprefix(_SCHEME))
     if not url.startswith(_SCHEME) or not path.is_file():

@@ -11,12 +11,13 @@ import typer
 
 from statuspush.cli.account import parse_header
 from statuspush.cli.files import opened
-from statuspush.cli.terminal import JsonFlag, chinese, console, examples, print_json
+from statuspush.cli.terminal import JsonFlag, console, examples, language_of, print_json
 from statuspush.core.contract import PUSH_HEADERS, VOICE_STATUS, Wire
 from statuspush.core.errors import InputError
+from statuspush.core.words import Language, Words
 
 if TYPE_CHECKING:
-    from statuspush.core.ack import Verdict
+    from statuspush.core.outcome import Verdict
     from statuspush.transport import PostRequest
 
 EXAMPLES: Final = examples(
@@ -80,7 +81,7 @@ def send(
     if json:
         print_json(_document(verdict, seconds, size, fragments))
     else:
-        _print(verdict, seconds, size, fragments, zh=chinese(lang))
+        _print(verdict, seconds, size, fragments, language_of(lang))
     raise typer.Exit(0 if verdict.acknowledged else 1)
 
 
@@ -159,7 +160,7 @@ def _fragments(file: str | None) -> bytes:
     try:
         reports = read_submissions(body, ndjson=True, tz=ZoneInfo(_ZONE))
     except InvalidReports as error:
-        found = [f"line {lines[e.index].number}: {e.field}: {e.message}" for e in error.errors]
+        found = [f"line {lines[e.index].number}: {e.field}: {e.words.en}" for e in error.errors]
         raise InputError("\n  ".join([f"{error.total} mistakes in the reports", *found])) from None
     return b"\n".join(fragment.fragments(reports))
 
@@ -173,51 +174,47 @@ def _extra(lines: list[str] | None) -> list[tuple[str, str]]:
     return headers
 
 
-def _hint(verdict: "Verdict", *, zh: bool) -> str:
-    from statuspush.core.ack import hint  # noqa: PLC0415
-
-    return hint(
-        verdict.outcome,
-        verdict.status,
-        verdict.answer,
-        verdict.detail,
-        lang="zh" if zh else "en",
-    )
-
-
 def _document(verdict: "Verdict", seconds: float, size: int, fragments: bytes) -> dict[str, object]:
+    from statuspush.core.hints import hint  # noqa: PLC0415
+
+    said = hint(verdict)
     return {
         "acknowledged": verdict.acknowledged,
         "outcome": verdict.outcome.value,
-        "http_status": verdict.status,
+        "http_status": verdict.http_status,
         "answer": verdict.answer.decode("utf-8", "replace"),
         "detail": verdict.detail,
-        "hint": _hint(verdict, zh=False),
-        "hint_zh": _hint(verdict, zh=True),
+        "hint": said.en,
+        "hint_zh": said.zh,
         "duration_ms": round(seconds * 1000),
         "reports": fragments.count(b"\n") + 1,
         "body_bytes": size,
     }
 
 
-def _print(verdict: "Verdict", seconds: float, size: int, fragments: bytes, *, zh: bool) -> None:
+def _print(
+    verdict: "Verdict", seconds: float, size: int, fragments: bytes, language: Language
+) -> None:
     from rich.text import Text  # noqa: PLC0415
+
+    from statuspush.core.hints import hint  # noqa: PLC0415
 
     reports = fragments.count(b"\n") + 1
     style = "bold green" if verdict.acknowledged else "bold red"
     mark = "✓" if verdict.acknowledged else "✗"
     lines = [
-        Text.assemble((f"{mark} {_hint(verdict, zh=zh)}", style)),
+        Text.assemble((f"{mark} {hint(verdict).to(language)}", style)),
         Text(
-            f"  {reports} 条报告，{size:,} 字节，{seconds * 1000:.0f} ms"
-            if zh
-            else f"  {reports} reports, {size:,} bytes, {seconds * 1000:.0f} ms"
+            Words(
+                f"  {reports} reports, {size:,} bytes, {seconds * 1000:.0f} ms",
+                f"  {reports} 条报告，{size:,} 字节，{seconds * 1000:.0f} ms",
+            ).to(language)
         ),
     ]
-    if verdict.status is not None:
+    if verdict.http_status is not None:
         answer = verdict.answer.decode("utf-8", "replace")
-        word = "应答" if zh else "answer"
-        lines.append(Text(f"  HTTP {verdict.status}, {word} {answer!r}"))
+        word = Words("answer", "应答").to(language)
+        lines.append(Text(f"  HTTP {verdict.http_status}, {word} {answer!r}"))
     out = console()
     for line in lines:
         out.print(line, soft_wrap=True)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from statuspush.core.words import Language
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -103,12 +105,12 @@ def age(seconds: float | None) -> str | None:
     return f"{seconds / 86400:.1f} d"
 
 
-def chinese(language: str | None, environ: Any = os.environ) -> bool:
-    """Whether texts for people are to be Chinese: ``--lang``, else the locale says so."""
-    if language is None:
+def language_of(asked: str | None, environ: Any = os.environ) -> Language:
+    """The language of texts for people: what ``--lang`` asks for, else that of the locale."""
+    if asked is None:
         names = ("LC_ALL", "LC_MESSAGES", "LANG")
-        language = next((environ[name] for name in names if environ.get(name)), "")
-    return language.lower().startswith("zh")
+        asked = next((environ[name] for name in names if environ.get(name)), "")
+    return "zh" if asked.lower().startswith("zh") else "en"
 
 
 def stderr_is_terminal() -> bool:

@@ -1,37 +1,14 @@
-"""The acknowledgement: what an endpoint's answer came to (contract section 3)."""
+"""The acknowledgement: the verdict on an endpoint's answer (contract section 3)."""
 
 from typing import Final
 
-import msgspec
-
 from statuspush.core.contract import VOICE_STATUS, Kind
-from statuspush.core.hints import hint
-from statuspush.core.outcome import Answered, Outcome, SendResult, Unanswered
-
-__all__ = ["KEPT_ANSWER_BYTES", "Verdict", "hint", "judge"]
+from statuspush.core.outcome import Answered, Outcome, SendResult, Unanswered, Verdict
 
 KEPT_ANSWER_BYTES: Final = 256
 """How much of an answer a verdict keeps, to be shown to people."""
 
 _BOM: Final = b"\xef\xbb\xbf"
-
-
-class Verdict(msgspec.Struct, frozen=True):
-    """What a send came to, and what of the answer is kept."""
-
-    outcome: Outcome
-    """The judgement."""
-    status: int | None
-    """HTTP status code; ``None`` when no answer came."""
-    answer: bytes
-    """The first 256 bytes of the answer's body as they came over the wire."""
-    detail: str
-    """What neither status nor answer shows, for :func:`hint`: see :func:`judge`."""
-
-    @property
-    def acknowledged(self) -> bool:
-        """Tell whether the customer has taken the push."""
-        return self.outcome is Outcome.ACKNOWLEDGED
 
 
 def judge(result: SendResult, kind: Kind = VOICE_STATUS) -> Verdict:
@@ -40,10 +17,6 @@ def judge(result: SendResult, kind: Kind = VOICE_STATUS) -> Verdict:
     A push is acknowledged by a status of 2xx and a body of at most 64 bytes which, with a leading
     UTF-8 BOM and surrounding ASCII white space removed, is one of the kind's answers, letter for
     letter. Bodies are never inflated, so a compressed one acknowledges nothing.
-
-    The verdict's ``detail`` is ``content-encoding: <value>`` for an encoded body,
-    ``incomplete`` for one that went on beyond what was read, and the transport's own words when
-    no answer came.
     """
     if isinstance(result, Unanswered):
         return Verdict(Outcome(result.cause.value), None, b"", result.detail)

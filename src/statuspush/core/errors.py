@@ -3,9 +3,19 @@
 A customer's endpoint that fails is not an error here but a value (:mod:`statuspush.core.ack`).
 """
 
+from statuspush.core.words import Words, verbatim
+
 
 class StatuspushError(Exception):
-    """Root of all errors that statuspush raises on purpose."""
+    """Root of all errors that statuspush raises on purpose.
+
+    :param text: what went wrong, for people; a plain string is the same in every language.
+    """
+
+    def __init__(self, text: Words | str) -> None:
+        self.words = verbatim(text) if isinstance(text, str) else text
+        """What went wrong, in every language; ``str()`` of the error is the English text."""
+        super().__init__(self.words.en)
 
 
 class InputError(StatuspushError):

@@ -1,49 +1,34 @@
 """Plain words for the person who debugs an endpoint: what came, and what to change.
 
-Each hint is one sentence in English and in Chinese; :func:`hint` chooses by what the sender keeps
-of an attempt (contract section 3, last sentence).
+Each hint is one sentence, chosen by what the sender keeps of an attempt (contract section 3, last
+sentence).
 """
 
-from typing import Final, Literal, NamedTuple, assert_never
+from typing import Final, assert_never
 
-from statuspush.core.outcome import Outcome
-
-Lang = Literal["en", "zh"]
-
-
-class _Text(NamedTuple):
-    en: str
-    zh: str
-
+from statuspush.core.outcome import Outcome, Verdict
+from statuspush.core.words import Words
 
 _BOM: Final = b"\xef\xbb\xbf"
 _GZIP: Final = b"\x1f\x8b"
 _MOST_BYTES: Final = 64
 
-_ACKNOWLEDGED: Final = _Text("acknowledged", "已确认")
+_ACKNOWLEDGED: Final = Words("acknowledged", "已确认")
 
 
-def hint(
-    outcome: Outcome,
-    status: int | None,
-    answer: bytes,
-    detail: str = "",
-    lang: Lang = "en",
-) -> str:
+def hint(verdict: Verdict) -> Words:
     """Say in one sentence what came back and what to change at the endpoint.
 
-    The arguments are the fields of a :class:`~statuspush.core.ack.Verdict`; ``lang`` is ``en`` or
-    ``zh``. An acknowledged push gives just ``acknowledged``. The detail that a library or the
-    operating system gave is put in brackets behind the sentence when no answer came.
+    An acknowledged push gives just ``acknowledged``. The words of a library or of the operating
+    system are put in brackets behind the sentence when no answer came.
     """
-    text = _text(outcome, status, answer, detail)
-    sentence = text.en if lang == "en" else text.zh
-    if status is None and detail:
-        return f"{sentence} ({detail})" if lang == "en" else f"{sentence}（{detail}）"
-    return sentence
+    words = _words(verdict.outcome, verdict.http_status, verdict.answer, verdict.detail)
+    if verdict.http_status is None and verdict.detail:
+        return Words(f"{words.en} ({verdict.detail})", f"{words.zh}（{verdict.detail}）")
+    return words
 
 
-def _text(outcome: Outcome, status: int | None, answer: bytes, detail: str) -> _Text:  # noqa: PLR0911 PLR0912 -- one line per outcome
+def _words(outcome: Outcome, status: int | None, answer: bytes, detail: str) -> Words:  # noqa: PLR0911 PLR0912 -- one line per outcome
     match outcome:
         case Outcome.ACKNOWLEDGED:
             return _ACKNOWLEDGED
@@ -52,7 +37,7 @@ def _text(outcome: Outcome, status: int | None, answer: bytes, detail: str) -> _
         case Outcome.HTTP_ERROR:
             return _http_error(status, answer)
         case Outcome.REDIRECT:
-            return _Text(
+            return Words(
                 f"the answer was a redirect (HTTP {status}), which is never followed: enter the "
                 "final URL; often http should be https, or a slash at the end is missing or too "
                 "much",
@@ -60,70 +45,70 @@ def _text(outcome: Outcome, status: int | None, answer: bytes, detail: str) -> _
                 "常见原因是 http 应为 https，或末尾多了或少了斜杠",
             )
         case Outcome.TOO_LARGE:
-            return _Text(
+            return Words(
                 "the endpoint refused the size of the body (HTTP 413): raise its limit for request "
                 "bodies, or set a byte cap for the account; larger pushes are halved meanwhile",
                 "接收端拒绝了请求体的大小（HTTP 413）：请调大请求体上限，或为账户设置字节上限；"
                 "在此之前推送会被对半拆分",
             )
         case Outcome.INVALID_URL:
-            return _Text(
+            return Words(
                 "the URL cannot be used: enter a full http:// or https:// address",
                 "URL 无法使用：请填写完整的 http:// 或 https:// 地址",
             )
         case Outcome.ADDRESS_REFUSED:
-            return _Text(
+            return Words(
                 "the host name leads to an address that may not be called, such as a private or "
                 "local one: use a publicly reachable address, or have it allowed",
                 "域名指向了不允许访问的地址（如内网或本机地址）：请使用公网可达的地址，或申请放行",
             )
         case Outcome.DNS_FAILED:
-            return _Text(
+            return Words(
                 "the host name could not be resolved: check its spelling and its DNS records",
                 "域名解析失败：请检查域名拼写和 DNS 记录",
             )
         case Outcome.CONNECTION_REFUSED:
-            return _Text(
+            return Words(
                 "nothing accepts connections at this host and port: check that the server runs and "
                 "that the port is right",
                 "该主机端口没有接受连接：请检查服务是否在运行、端口是否正确",
             )
         case Outcome.CONNECT_TIMEOUT:
-            return _Text(
+            return Words(
                 "no connection came about in time: check that a firewall lets our addresses in",
                 "连接超时：请检查防火墙是否放行了推送来源地址",
             )
         case Outcome.PROXY_FAILED:
-            return _Text(
+            return Words(
                 "the outgoing proxy did not let the connection through: this is on the sending "
                 "side, tell the platform",
                 "出口代理未能建立连接：问题在发送方，请联系平台",
             )
         case Outcome.TLS_FAILED:
-            return _Text(
+            return Words(
                 "the TLS handshake failed: check that the certificate is valid, made for this host "
                 "name and sent with its intermediate certificates",
                 "TLS 握手失败：请检查证书是否有效、与域名是否一致、是否附带中间证书",
             )
         case Outcome.CONNECTION_RESET:
-            return _Text(
+            return Words(
                 "the connection was closed before the answer was complete: check the endpoint and "
                 "any proxy before it for crashes and size limits",
                 "应答完成之前连接被断开：请检查接收端及其前置代理是否崩溃或有大小限制",
             )
         case Outcome.TIMEOUT:
-            return _Text(
+            return Words(
                 "no complete answer came in time: store the reports, answer SUCCESS at once and do "
                 "the work afterwards",
                 "未在规定时间内收到完整应答：请先保存报告、立即返回 SUCCESS，再做后续处理",
             )
         case Outcome.INVALID_RESPONSE:
-            return _Text(
+            return Words(
                 "what came back is not HTTP: check that the URL names the right port and scheme",
                 "返回的内容不是 HTTP：请检查 URL 的端口和协议是否正确",
             )
         case Outcome.INTERRUPTED:
-            return _Text(
+            return Words(
                 "our own process ended during the send, the push is sent again and this send does "
                 "not count; the endpoint may see it twice",
                 "发送过程中我方进程中断，将重新推送且本次不计次数；接收端可能收到两次",
@@ -131,115 +116,115 @@ def _text(outcome: Outcome, status: int | None, answer: bytes, detail: str) -> _
     assert_never(outcome)
 
 
-def _wrong_answer(answer: bytes, detail: str) -> _Text:  # noqa: PLR0911 -- one line per mistake
+def _wrong_answer(answer: bytes, detail: str) -> Words:  # noqa: PLR0911 -- one line per mistake
     """Tell apart the mistakes that endpoints make in an answer of status 2xx."""
     text = answer.removeprefix(_BOM).strip()
     bare = text.strip(b"\"'").strip()
     if detail.startswith("content-encoding") or answer.startswith(_GZIP):
-        return _Text(
+        return Words(
             "the answer is compressed: send SUCCESS without Content-Encoding",
             "应答被压缩了：请不要使用 Content-Encoding，直接返回 SUCCESS",
         )
     if not text:
-        return _Text(
+        return Words(
             "the answer is empty: answer the seven letters SUCCESS",
             "应答为空：请返回 SUCCESS 这七个字母",
         )
     if text[:1] == b"<":
-        return _Text(
+        return Words(
             "the answer is an HTML page: the URL leads to a web page or a login, not to the "
             "endpoint that answers SUCCESS",
             "应答是 HTML 页面：URL 指向了网页或登录页，而不是返回 SUCCESS 的接口",
         )
     if text[:1] in (b"{", b"["):
-        return _Text(
+        return Words(
             "the answer is JSON: answer the bare string SUCCESS instead",
             "应答是 JSON：请直接返回字符串 SUCCESS",
         )
     if bare != text and bare in (b"SUCCESS", b"0"):
         word = bare.decode()
-        return _Text(
+        return Words(
             f"the answer has quotation marks around {word}: send it without them, often by "
             "answering text/plain instead of JSON",
             f"应答的 {word} 带有引号：请去掉引号，通常应返回 text/plain 而不是 JSON",
         )
     if len(answer) > _MOST_BYTES or detail == "incomplete":
-        return _Text(
+        return Words(
             f"the answer is longer than {_MOST_BYTES} bytes: answer SUCCESS and nothing else",
             f"应答超过 {_MOST_BYTES} 字节：请只返回 SUCCESS",
         )
     if bare.upper() == b"SUCCESS":
-        return _Text(
+        return Words(
             "the answer is not in capital letters: answer SUCCESS, letter for letter",
             "应答不是全大写：请严格返回 SUCCESS",
         )
     if text.strip(b"0") == b"":
-        return _Text(
+        return Words(
             "the answer has more than one zero: answer a single 0 or SUCCESS",
             "应答中的 0 不止一个：请返回单个 0 或 SUCCESS",
         )
     if b"SUCCESS" in text:
-        return _Text(
+        return Words(
             "the answer has other text beside SUCCESS: answer SUCCESS and nothing else",
             "应答中 SUCCESS 之外还有其他内容：请只返回 SUCCESS",
         )
-    return _Text(
+    return Words(
         "the answer is neither SUCCESS nor 0: answer SUCCESS once the reports are stored",
         "应答既不是 SUCCESS 也不是 0：请在保存报告后返回 SUCCESS",
     )
 
 
 _STATUS_TEXTS: Final = {
-    401: _Text(
+    401: Words(
         "the endpoint asks for a login (HTTP 401): let pushes in without one; they can be "
         "recognised by their signature",
         "接收端要求登录（HTTP 401）：请放行推送请求，可通过签名识别推送",
     ),
-    403: _Text(
+    403: Words(
         "the endpoint forbids the request (HTTP 403): check its firewall, address list and "
         "CSRF protection",
         "接收端禁止访问（HTTP 403）：请检查防火墙、IP 白名单和 CSRF 防护",
     ),
-    404: _Text(
+    404: Words(
         "nothing is found at this URL (HTTP 404): check the path of the URL",
         "该 URL 不存在（HTTP 404）：请检查 URL 的路径",
     ),
-    405: _Text(
+    405: Words(
         "the URL does not take POST (HTTP 405): let the endpoint accept POST requests",
         "该 URL 不接受 POST（HTTP 405）：请让接口接受 POST 请求",
     ),
-    415: _Text(
+    415: Words(
         "the endpoint does not take forms (HTTP 415): accept application/x-www-form-urlencoded",
         "接收端不接受表单（HTTP 415）：请接受 application/x-www-form-urlencoded",
     ),
-    429: _Text(
+    429: Words(
         "the endpoint limits the rate of requests (HTTP 429): exempt the pushes from the limit",
         "接收端限制了请求频率（HTTP 429）：请将推送请求排除在限流之外",
     ),
 }
 
 
-def _http_error(status: int | None, answer: bytes) -> _Text:
+def _http_error(status: int | None, answer: bytes) -> Words:
     if answer.removeprefix(_BOM).strip() in (b"SUCCESS", b"0"):
         word = answer.removeprefix(_BOM).strip().decode()
-        return _Text(
+        return Words(
             f"the answer was {word}, but with HTTP {status}: answer it with status 200",
             f"应答是 {word}，但状态码是 HTTP {status}：请以状态码 200 返回",
         )
     if status is not None and (text := _STATUS_TEXTS.get(status)):
         return text
     if status in (502, 503, 504):
-        return _Text(
+        return Words(
             f"the gateway before the endpoint answered HTTP {status}: check that the application "
             "behind it runs and answers in time",
             f"接收端的网关返回了 HTTP {status}：请检查其后的应用是否运行正常、响应及时",
         )
     if status is not None and 500 <= status <= 599:
-        return _Text(
+        return Words(
             f"the endpoint failed with HTTP {status}: look for the error in its log",
             f"接收端出错（HTTP {status}）：请查看其日志中的错误",
         )
-    return _Text(
+    return Words(
         f"the answer had HTTP {status}: answer SUCCESS with status 200",
         f"应答的状态码是 HTTP {status}：请以状态码 200 返回 SUCCESS",
     )

@@ -1,6 +1,7 @@
-"""What a send came to: the closed union between the transport and the judgement."""
+"""The result of a send: what the transport brings back, and the verdict on it."""
 
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -64,3 +65,27 @@ class Outcome(StrEnum):
     TIMEOUT = "timeout"
     INVALID_RESPONSE = "invalid_response"
     INTERRUPTED = "interrupted"
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """The judgement of a send, and what of the answer is kept; stored and shown as it is."""
+
+    outcome: Outcome
+    """The judgement."""
+    http_status: int | None = None
+    """HTTP status code; ``None`` when no answer came."""
+    answer: bytes = b""
+    """The first 256 bytes of the answer's body as they came over the wire."""
+    detail: str = ""
+    """What neither status nor answer shows: ``content-encoding: <value>`` of an encoded body,
+    ``incomplete`` of one that went on beyond what was read, and the operating system's or
+    library's own words when no answer came."""
+
+    @property
+    def acknowledged(self) -> bool:
+        """Has the customer taken the push?"""
+        return self.outcome is Outcome.ACKNOWLEDGED
+
+
+INTERRUPTED: Final = Verdict(Outcome.INTERRUPTED)
+"""Of a send that we broke off ourselves."""

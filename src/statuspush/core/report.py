@@ -33,6 +33,7 @@ from statuspush.core.rules import (
     rules,
     validate_account_name,
 )
+from statuspush.core.words import Words
 
 __all__ = [
     "ACCOUNT_PATTERN",
@@ -77,13 +78,9 @@ class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fal
 class MalformedBody(InputError):
     """The body is not JSON, or not JSON of the right shape; no report could be looked at."""
 
-    def __init__(
-        self, message: str, message_zh: str, *, line: int | None = None, column: int | None = None
-    ) -> None:
-        """Keep the message in both languages and where the body breaks off making sense."""
-        super().__init__(message)
-        self.message_zh = message_zh
-        """The message in Chinese."""
+    def __init__(self, text: Words, *, line: int | None = None, column: int | None = None) -> None:
+        """Keep the text and where the body breaks off making sense."""
+        super().__init__(text)
         self.line = line
         """Line of the body, counted from 1; ``None`` when no single place is at fault."""
         self.column = column
@@ -95,9 +92,12 @@ class TooManyReports(InputError):
 
     def __init__(self, count: int, limit: int) -> None:
         """Keep how many came and how many are taken."""
-        super().__init__(f"{count} reports in one request, at most {limit} are taken")
-        self.message_zh = f"一次请求中有 {count} 条报告，最多接受 {limit} 条"
-        """The message in Chinese."""
+        super().__init__(
+            Words(
+                f"{count} reports in one request, at most {limit} are taken",
+                f"一次请求中有 {count} 条报告，最多接受 {limit} 条",
+            )
+        )
         self.count = count
         self.limit = limit
 
@@ -109,12 +109,12 @@ class InvalidReports(InputError):
         """Keep the first 100 of ``errors``, which must not be empty, and count them all."""
         first = errors[0]
         super().__init__(
-            f"{len(errors)} mistakes in the reports, first: report {first.index}: {first.message}"
+            Words(
+                f"{len(errors)} mistakes in the reports, first: report {first.index}: "
+                f"{first.words.en}",
+                f"报告中有 {len(errors)} 处错误，第一处：第 {first.index} 条：{first.words.zh}",
+            )
         )
-        self.message_zh = (
-            f"报告中有 {len(errors)} 处错误，第一处：第 {first.index} 条：{first.message_zh}"
-        )
-        """The message in Chinese."""
         self.errors: tuple[FieldError, ...] = tuple(errors[:MAX_ERRORS_KEPT])
         """The first 100 mistakes, in the order of the reports."""
         self.total = len(errors)
@@ -242,8 +242,10 @@ def _plain_values(body: bytes) -> list[object]:
         return [value]
     got = describe(value)
     raise MalformedBody(
-        f"the body must be a JSON object or an array of objects, got {got.en}",
-        f"请求体必须是 JSON 对象或对象数组，收到的是 {got.zh}",
+        Words(
+            f"the body must be a JSON object or an array of objects, got {got.en}",
+            f"请求体必须是 JSON 对象或对象数组，收到的是 {got.zh}",
+        )
     )
 
 
@@ -277,8 +279,7 @@ def _plain(data: bytes, line: int | None = None) -> object:
 
 def _malformed(en: str, zh: str, line: int, column: int) -> NoReturn:
     raise MalformedBody(
-        f"line {line}, character {column}: {en}",
-        f"第 {line} 行第 {column} 个字符：{zh}",
+        Words(f"line {line}, character {column}: {en}", f"第 {line} 行第 {column} 个字符：{zh}"),
         line=line,
         column=column,
     ) from None

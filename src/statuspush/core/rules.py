@@ -10,8 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final
 from zoneinfo import ZoneInfo
+
+from statuspush.core.words import Words, verbatim
 
 MAX_SID: Final = 32
 MAX_UID: Final = 256
@@ -44,20 +46,11 @@ class FieldError:
     """Position of the report in what was submitted, counted from 0."""
     field: str
     """The key that is wrong; empty when the report as a whole is."""
-    message: str
-    """What was wrong and what is expected, in English."""
-    message_zh: str
-    """The same in Chinese."""
+    words: Words
+    """What was wrong and what is expected."""
 
 
-class Complaint(NamedTuple):
-    """What is wrong with one value, in both languages."""
-
-    en: str
-    zh: str
-
-
-Rule = Callable[[object], Complaint | None]
+Rule = Callable[[object], Words | None]
 
 
 def is_real_date(text: str) -> bool:
@@ -100,61 +93,59 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
 
 
-def describe(value: object) -> Complaint:
+def describe(value: object) -> Words:
     """Name a decoded JSON value for a message."""
     match value:
         case None:
-            return Complaint("null", "null")
+            return verbatim("null")
         case bool():
-            word = "true" if value else "false"
-            return Complaint(word, word)
+            return verbatim("true" if value else "false")
         case int() | float():
-            return Complaint(f"the number {value}", f"数字 {value}")
+            return Words(f"the number {value}", f"数字 {value}")
         case str():
-            shown = printable(json.dumps(value, ensure_ascii=False))
-            return Complaint(shown, shown)
+            return verbatim(printable(json.dumps(value, ensure_ascii=False)))
         case list():
-            return Complaint("an array", "一个数组")
-    return Complaint("an object", "一个对象")
+            return Words("an array", "一个数组")
+    return Words("an object", "一个对象")
 
 
-def _wrong(value: object, en: str, zh: str) -> Complaint:
+def _wrong(value: object, en: str, zh: str) -> Words:
     got = describe(value)
-    return Complaint(f"must be {en}, got {got.en}", f"必须是{zh}，收到的是 {got.zh}")
+    return Words(f"must be {en}, got {got.en}", f"必须是{zh}，收到的是 {got.zh}")
 
 
-def _check_text(value: str) -> Complaint | None:
+def _check_text(value: str) -> Words | None:
     """Refuse the two things that JSON can escape but databases and UTF-8 cannot hold."""
     found = _UNWRITABLE.search(value)
     if found is None:
         return None
     if found[0] == "\x00":
-        return Complaint(
+        return Words(
             f"must not contain the NUL character, found at position {found.start()}",
             f"不能包含 NUL 字符，出现在第 {found.start()} 位",
         )
     escape = f"\\u{ord(found[0]):04x}"
-    return Complaint(
+    return Words(
         f"must not contain half a surrogate pair, found {escape} at position {found.start()}",
         f"不能包含不成对的代理字符，第 {found.start()} 位是 {escape}",
     )
 
 
 def _text(least: int, most: int, *, nullable: bool = False) -> Rule:
-    wanted = Complaint(
+    wanted = Words(
         f"a string of {f'{least} to' if least else 'at most'} {most} characters"
         + (" or null" if nullable else ""),
         f"{f' {least} 到' if least else '最多'} {most} 个字符的字符串"
         + (" 或 null" if nullable else ""),
     )
 
-    def check(value: object) -> Complaint | None:
+    def check(value: object) -> Words | None:
         if value is None and nullable:
             return None
         if not isinstance(value, str):
             return _wrong(value, wanted.en, wanted.zh)
         if not least <= len(value) <= most:
-            return Complaint(
+            return Words(
                 f"must be {wanted.en}, got {len(value)} characters",
                 f"必须是{wanted.zh}，收到的是 {len(value)} 个字符",
             )
@@ -163,7 +154,7 @@ def _text(least: int, most: int, *, nullable: bool = False) -> Rule:
     return check
 
 
-def _check_account(value: object) -> Complaint | None:
+def _check_account(value: object) -> Words | None:
     if isinstance(value, str) and validate_account_name(value):
         return None
     return _wrong(
@@ -173,7 +164,7 @@ def _check_account(value: object) -> Complaint | None:
     )
 
 
-def _check_mobile(value: object) -> Complaint | None:
+def _check_mobile(value: object) -> Words | None:
     if isinstance(value, str) and _MOBILE.fullmatch(value):
         return None
     return _wrong(
@@ -183,7 +174,7 @@ def _check_mobile(value: object) -> Complaint | None:
     )
 
 
-def _check_duration(value: object) -> Complaint | None:
+def _check_duration(value: object) -> Words | None:
     if type(value) is int and 0 <= value <= MAX_DURATION:
         return None
     return _wrong(
@@ -193,13 +184,13 @@ def _check_duration(value: object) -> Complaint | None:
     )
 
 
-def _check_status(value: object) -> Complaint | None:
+def _check_status(value: object) -> Words | None:
     if isinstance(value, str) and value in STATUSES:
         return None
     return _wrong(value, "SUCCESS or FAIL", " SUCCESS 或 FAIL")
 
 
-def _check_time(value: object, tz: ZoneInfo) -> Complaint | None:
+def _check_time(value: object, tz: ZoneInfo) -> Words | None:
     if isinstance(value, str) and local_time(value, tz) is not None:
         return None
     return _wrong(
@@ -234,16 +225,17 @@ def check_report(index: int, value: object, rules: Mapping[str, Rule]) -> list[F
     """
     if not isinstance(value, dict):
         shape = _wrong(value, "a JSON object", " JSON 对象")
-        return [FieldError(index, "", f"the report {shape.en}", f"报告{shape.zh}")]
+        words = Words(f"the report {shape.en}", f"报告{shape.zh}")
+        return [FieldError(index, "", words)]
     errors = []
     for field, rule in rules.items():
         if field not in value:
             if field not in _OPTIONAL:
-                errors.append(FieldError(index, field, f"{field} is missing", f"缺少 {field}"))
+                missing = Words(f"{field} is missing", f"缺少 {field}")
+                errors.append(FieldError(index, field, missing))
         elif complaint := rule(value[field]):
-            errors.append(
-                FieldError(index, field, f"{field} {complaint.en}", f"{field} {complaint.zh}")
-            )
+            words = Words(f"{field} {complaint.en}", f"{field} {complaint.zh}")
+            errors.append(FieldError(index, field, words))
     known = ", ".join(rules)
     for key in value:
         if key not in rules:
@@ -252,8 +244,10 @@ def check_report(index: int, value: object, rules: Mapping[str, Rule]) -> list[F
                 FieldError(
                     index,
                     name,
-                    f'"{name}" is not a field of a report; the fields are {known}',
-                    f"“{name}” 不是报告的字段；报告的字段是 {known}",
+                    Words(
+                        f'"{name}" is not a field of a report; the fields are {known}',
+                        f"“{name}” 不是报告的字段；报告的字段是 {known}",
+                    ),
                 )
             )
     return errors

@@ -7,6 +7,7 @@ from statuspush.clock import Clock
 from statuspush.core.batch import make_batch
 from statuspush.core.errors import ServiceError
 from statuspush.core.report import FieldError, InvalidReports, Submission, read_submissions
+from statuspush.core.words import Words
 from statuspush.store.base import Appended, Store, UnknownAccounts
 from statuspush.telemetry import Telemetry
 
@@ -15,7 +16,12 @@ class Overloaded(ServiceError):
     """More is being accepted at this moment than the configured memory allows."""
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__("too many submissions at once; try again shortly")
+        super().__init__(
+            Words(
+                "too much is being submitted at the moment; try again shortly",
+                "同时提交的数据过多，请稍后重试",
+            )
+        )
         self.retry_after = retry_after
         """Seconds after which the submitter should try again."""
 
@@ -85,8 +91,10 @@ def _field_errors(
         FieldError(
             index,
             "account",
-            f"there is no account {submission.account!r}",
-            f"没有名为 {submission.account!r} 的账户",
+            Words(
+                f"there is no account {submission.account!r}",
+                f"没有名为 {submission.account!r} 的账户",
+            ),
         )
         for index, submission in enumerate(submissions)
         if submission.account in unknown

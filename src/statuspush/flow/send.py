@@ -9,11 +9,11 @@ from msgspec.structs import replace
 
 from statuspush.clock import Clock, Milliseconds
 from statuspush.core import signature, wire
-from statuspush.core.ack import Verdict, judge
+from statuspush.core.ack import judge
 from statuspush.core.contract import PUSH_HEADERS, VOICE_STATUS, Kind
 from statuspush.core.fragment import sample_fragments
 from statuspush.core.lifecycle import Halve, Retry, decide
-from statuspush.core.outcome import Outcome, SendResult
+from statuspush.core.outcome import INTERRUPTED, Outcome, SendResult, Verdict
 from statuspush.store.base import Attempt, ClaimedPush, PushSettings, Recording
 from statuspush.store.push_id import show
 from statuspush.telemetry import Telemetry
@@ -32,14 +32,10 @@ class Posts(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class TestVerdict:
-    """What came of a test push."""
+class Tested:
+    """The result of a test push."""
 
-    acknowledged: bool
-    outcome: Outcome
-    http_status: int | None
-    answer: bytes
-    detail: str
+    verdict: Verdict
     duration_ms: int
     reports: int
     body_bytes: int
@@ -115,10 +111,7 @@ class Send:
                 number=claim.attempt,
                 started_at=started_at,
                 duration_ms=ended_at - started_at,
-                outcome=verdict.outcome,
-                http_status=verdict.status,
-                answer=verdict.answer,
-                detail=verdict.detail,
+                verdict=verdict,
                 reports=claim.reports,
             ),
             decision=decide(
@@ -132,7 +125,7 @@ class Send:
             slow=ended_at - started_at > self._slow_seconds * 1000,
         )
 
-    async def test_push(self, settings: PushSettings) -> TestVerdict:
+    async def test_push(self, settings: PushSettings) -> Tested:
         """Send the contract's two sample reports now, outside the queue.
 
         ``settings`` must have a URL. Nothing is stored, and nothing is retried.
@@ -142,12 +135,8 @@ class Send:
         request = self.request(settings, fragments, push=f"test_{show(0)[4:]}", attempt=1)
         began = time.perf_counter()
         verdict = judge(await self._transport.post(request), self._kind)
-        return TestVerdict(
-            acknowledged=verdict.acknowledged,
-            outcome=verdict.outcome,
-            http_status=verdict.status,
-            answer=verdict.answer,
-            detail=verdict.detail,
+        return Tested(
+            verdict=verdict,
             duration_ms=round((time.perf_counter() - began) * 1000),
             reports=reports,
             body_bytes=len(request.body),
@@ -186,7 +175,7 @@ def broken_off(
             number=claim.attempt,
             started_at=started_at,
             duration_ms=ended_at - started_at,
-            outcome=Outcome.INTERRUPTED,
+            verdict=INTERRUPTED,
             reports=claim.reports,
         ),
         decision=Retry(due_at),

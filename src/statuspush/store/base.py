@@ -20,7 +20,8 @@ from statuspush.core.batch import Batch
 from statuspush.core.contract import VOICE_STATUS, Mode, Wire
 from statuspush.core.errors import InputError, ServiceError
 from statuspush.core.lifecycle import Decision, State
-from statuspush.core.outcome import Outcome
+from statuspush.core.outcome import Verdict
+from statuspush.core.words import Words
 
 
 class StoreUnavailable(ServiceError):
@@ -35,8 +36,7 @@ class UnknownAccount(InputError):
     """No account of that name."""
 
     def __init__(self, account: str) -> None:
-        super().__init__(f"there is no account {account!r}")
-        self.message_zh = f"没有名为 {account!r} 的账户"
+        super().__init__(Words(f"there is no account {account!r}", f"没有名为 {account!r} 的账户"))
         self.account = account
 
 
@@ -45,8 +45,9 @@ class UnknownAccounts(InputError):
 
     def __init__(self, accounts: frozenset[str]) -> None:
         names = ", ".join(map(repr, sorted(accounts)))
-        super().__init__(f"there are no accounts of these names: {names}")
-        self.message_zh = f"没有这些名称的账户：{names}"
+        super().__init__(
+            Words(f"there are no accounts of these names: {names}", f"没有这些名称的账户：{names}")
+        )
         self.accounts = accounts
 
 
@@ -54,17 +55,12 @@ class UnknownPush(InputError):
     """No push of that id."""
 
     def __init__(self, push: str) -> None:
-        super().__init__(f"there is no push {push!r}")
-        self.message_zh = f"没有编号为 {push!r} 的推送"
+        super().__init__(Words(f"there is no push {push!r}", f"没有编号为 {push!r} 的推送"))
         self.push = push
 
 
 class Conflict(InputError):
     """The call makes sense, but not in the present state; the text says why."""
-
-    def __init__(self, message: str, message_zh: str) -> None:
-        super().__init__(message)
-        self.message_zh = message_zh
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +99,8 @@ class Health:
     """What the last attempts say of an account's endpoint."""
 
     consecutive_failures: int = 0
-    last_outcome: Outcome | None = None
-    last_http_status: int | None = None
-    last_answer: bytes = b""
-    """What a failed last attempt brought; empty after an acknowledgement."""
-    last_detail: str = ""
+    last_verdict: Verdict | None = None
+    """On the last attempt; None before the first."""
     last_attempt_at: Milliseconds | None = None
     last_delivered_at: Milliseconds | None = None
     retry_due_at: Milliseconds | None = None
@@ -162,15 +155,12 @@ class ClaimedPush(msgspec.Struct, frozen=True):
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """One send and what came of it."""
+    """One send of a push and the verdict on it."""
 
     number: int
     started_at: Milliseconds
     duration_ms: int
-    outcome: Outcome
-    http_status: int | None = None
-    answer: bytes = b""
-    detail: str = ""
+    verdict: Verdict
     reports: int = 0
     """How many reports were sent (a push halved after 413 had more before)."""
 

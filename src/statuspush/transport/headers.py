@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Final
 
 from statuspush.core.errors import InputError
+from statuspush.core.words import Words
 
 MAX_VALUE_LENGTH: Final = 4096
 """Longest header value that a customer may set, in characters."""
@@ -36,13 +37,8 @@ _RESERVED_PREFIXES: Final = ("proxy-", "webhook-")
 class InvalidHeader(InputError):
     """A header that cannot be sent, or that is not the customer's to set.
 
-    ``str(error)`` says why in English, :attr:`message_zh` in Chinese; the value is not repeated.
+    ``error.words`` says why; the value is not repeated.
     """
-
-    def __init__(self, message: str, message_zh: str) -> None:
-        """Keep the reason in both languages."""
-        super().__init__(message)
-        self.message_zh = message_zh
 
 
 def validate_header(name: str, value: str) -> None:
@@ -61,25 +57,33 @@ def validate_header(name: str, value: str) -> None:
     """
     if not _TOKEN.fullmatch(name):
         raise InvalidHeader(
-            "the header name may only contain letters, digits and !#$%&'*+-.^_`|~",
-            "请求头名称只能包含字母、数字和 !#$%&'*+-.^_`|~",
+            Words(
+                "the header name may only contain letters, digits and !#$%&'*+-.^_`|~",
+                "请求头名称只能包含字母、数字和 !#$%&'*+-.^_`|~",
+            )
         )
     lower = name.lower()
     if lower in _RESERVED or lower.startswith(_RESERVED_PREFIXES):
         raise InvalidHeader(
-            f"the header {name} is set by the platform itself",
-            f"请求头 {name} 由平台设置，不能自定义",
+            Words(
+                f"the header {name} is set by the platform itself",
+                f"请求头 {name} 由平台设置，不能自定义",
+            )
         )
     if len(value) > MAX_VALUE_LENGTH:
         raise InvalidHeader(
-            f"the value of header {name} is longer than {MAX_VALUE_LENGTH} characters",
-            f"请求头 {name} 的值超过 {MAX_VALUE_LENGTH} 个字符",
+            Words(
+                f"the value of header {name} is longer than {MAX_VALUE_LENGTH} characters",
+                f"请求头 {name} 的值超过 {MAX_VALUE_LENGTH} 个字符",
+            )
         )
     if not _VALUE.fullmatch(value) or value != value.strip(" \t"):
         raise InvalidHeader(
-            f"the value of header {name} must be latin-1 text without line breaks, control "
-            "characters or white space at its ends",
-            f"请求头 {name} 的值只能是 latin-1 字符，不能有换行、控制字符或首尾空白",
+            Words(
+                f"the value of header {name} must be latin-1 text without line breaks, control "
+                "characters or white space at its ends",
+                f"请求头 {name} 的值只能是 latin-1 字符，不能有换行、控制字符或首尾空白",
+            )
         )
 
 
@@ -101,20 +105,26 @@ def header_block(headers: Sequence[tuple[str, str]]) -> bytes:
     for name, value in headers:
         if not _sendable_name(name):
             raise InvalidHeader(
-                "a header name is no token or belongs to the transport",
-                "请求头名称无效或由传输层设置",
+                Words(
+                    "a header name is no token or belongs to the transport",
+                    "请求头名称无效或由传输层设置",
+                )
             )
         lines.append(f"{name}: {value}\r\n")
     block = "".join(lines)
     # Each header brings one CR and one LF, so any more came from a value. Counting in the whole
     # block takes 0.2 µs where checking value by value takes 2.
     if block.count("\n") != len(lines) or block.count("\r") != len(lines) or "\0" in block:
-        raise InvalidHeader("a header value has a line break or NUL", "请求头的值包含换行或 NUL")
+        raise InvalidHeader(
+            Words("a header value has a line break or NUL", "请求头的值包含换行或 NUL")
+        )
     try:
         return block.encode("latin-1")
     except UnicodeEncodeError:
         raise InvalidHeader(
-            "a header value has characters outside latin-1", "请求头的值包含 latin-1 以外的字符"
+            Words(
+                "a header value has characters outside latin-1", "请求头的值包含 latin-1 以外的字符"
+            )
         ) from None
 
 

@@ -16,6 +16,7 @@ from typing import Final
 import idna
 
 from statuspush.core.errors import InputError
+from statuspush.core.words import Words
 
 MAX_URL_LENGTH: Final = 2048
 """Longest URL taken, in characters as given."""
@@ -33,14 +34,9 @@ _REFUSED_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Zs", "Zl", "Zp"})
 class InvalidUrl(InputError):
     """The URL cannot be used for pushes.
 
-    ``str(error)`` says why in English, :attr:`message_zh` in Chinese. Neither repeats the URL,
+    ``error.words`` says why, and does not repeat the URL,
     whose query may hold a secret.
     """
-
-    def __init__(self, message: str, message_zh: str) -> None:
-        """Keep the reason in both languages."""
-        super().__init__(message)
-        self.message_zh = message_zh
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +79,18 @@ def validate_url(url: str) -> ParsedUrl:
     """
     if len(url) > MAX_URL_LENGTH:
         raise InvalidUrl(
-            f"the URL is longer than {MAX_URL_LENGTH} characters",
-            f"URL 超过 {MAX_URL_LENGTH} 个字符",
+            Words(
+                f"the URL is longer than {MAX_URL_LENGTH} characters",
+                f"URL 超过 {MAX_URL_LENGTH} 个字符",
+            )
         )
     _refuse_characters(url)
     scheme_match = _SCHEME.match(url)
     if scheme_match is None:
         raise InvalidUrl(
-            "the URL must start with http:// or https://", "URL 必须以 http:// 或 https:// 开头"
+            Words(
+                "the URL must start with http:// or https://", "URL 必须以 http:// 或 https:// 开头"
+            )
         )
     scheme = scheme_match.group(1).lower()
     rest = url[scheme_match.end() :].partition("#")[0]
@@ -98,7 +98,7 @@ def validate_url(url: str) -> ParsedUrl:
     authority, target = rest[:end], rest[end:]
     if "@" in authority:
         raise InvalidUrl(
-            "the URL must not contain a user name or password", "URL 不能包含用户名或密码"
+            Words("the URL must not contain a user name or password", "URL 不能包含用户名或密码")
         )
     host_text, port = _split_authority(authority, _DEFAULT_PORTS[scheme])
     address: IPv4Address | IPv6Address | None
@@ -116,12 +116,14 @@ def _refuse_characters(url: str) -> None:
         return
     for character in url:
         if character == "\\":
-            raise InvalidUrl("the URL must not contain a backslash", "URL 不能包含反斜杠")
+            raise InvalidUrl(Words("the URL must not contain a backslash", "URL 不能包含反斜杠"))
         if unicodedata.category(character) in _REFUSED_CATEGORIES:
             raise InvalidUrl(
-                "the URL must not contain spaces, line breaks, control or invisible characters "
-                f"(found U+{ord(character):04X})",
-                f"URL 不能包含空格、换行、控制字符或不可见字符（发现 U+{ord(character):04X}）",
+                Words(
+                    "the URL must not contain spaces, line breaks, control or invisible characters "
+                    f"(found U+{ord(character):04X})",
+                    f"URL 不能包含空格、换行、控制字符或不可见字符（发现 U+{ord(character):04X}）",
+                )
             )
 
 
@@ -131,26 +133,30 @@ def _split_authority(authority: str, default_port: int) -> tuple[str, int]:
         host, bracket, after = authority.partition("]")
         if not bracket:
             raise InvalidUrl(
-                "the bracket around the IPv6 address is not closed", "IPv6 地址的方括号没有闭合"
+                Words(
+                    "the bracket around the IPv6 address is not closed", "IPv6 地址的方括号没有闭合"
+                )
             )
         host, colon, port_text = host + bracket, after[:1], after[1:]
         if colon not in ("", ":"):
-            raise InvalidUrl("the URL has text after the IPv6 address", "IPv6 地址后有多余的字符")
+            raise InvalidUrl(
+                Words("the URL has text after the IPv6 address", "IPv6 地址后有多余的字符")
+            )
     else:
         host, colon, port_text = authority.partition(":")
     if not host:
-        raise InvalidUrl("the URL has no host", "URL 缺少主机名")
+        raise InvalidUrl(Words("the URL has no host", "URL 缺少主机名"))
     if not colon:
         return host, default_port
     # isdecimal() is also true for digits of other scripts, hence isascii().
     if not (port_text.isascii() and port_text.isdecimal() and len(port_text) <= 5):
         raise InvalidUrl(
-            "the port must be a number from 1 to 65535", "端口必须是 1 到 65535 的数字"
+            Words("the port must be a number from 1 to 65535", "端口必须是 1 到 65535 的数字")
         )
     port = int(port_text)
     if not 1 <= port <= 65535:
         raise InvalidUrl(
-            "the port must be a number from 1 to 65535", "端口必须是 1 到 65535 的数字"
+            Words("the port must be a number from 1 to 65535", "端口必须是 1 到 65535 的数字")
         )
     return host, port
 
@@ -164,7 +170,7 @@ def _ipv6(bracketed: str) -> tuple[str, IPv6Address]:
         address = IPv6Address(text)
     except ValueError:
         raise InvalidUrl(
-            "the text in brackets is not an IPv6 address", "方括号内不是 IPv6 地址"
+            Words("the text in brackets is not an IPv6 address", "方括号内不是 IPv6 地址")
         ) from None
     return str(address), address
 
@@ -176,11 +182,13 @@ def _name(text: str) -> str:
             text = idna.encode(text, uts46=True, transitional=False).decode("ascii")
         except UnicodeError:  # idna.IDNAError is one
             raise InvalidUrl(
-                "the host is not a valid internationalized name", "主机名不是有效的国际化域名"
+                Words(
+                    "the host is not a valid internationalized name", "主机名不是有效的国际化域名"
+                )
             ) from None
     text = text.lower().removesuffix(".")
     if len(text) > 253 or not _HOST.fullmatch(text) or any(len(x) > 63 for x in text.split(".")):
-        raise InvalidUrl("the host is not a valid name or address", "主机名或地址无效")
+        raise InvalidUrl(Words("the host is not a valid name or address", "主机名或地址无效"))
     return text
 
 
@@ -208,7 +216,7 @@ def _ipv4(host: str) -> IPv4Address | None:
         return ipaddress.IPv4Address(value)
     except ValueError:
         raise InvalidUrl(
-            "the host is not a valid IPv4 address", "主机不是有效的 IPv4 地址"
+            Words("the host is not a valid IPv4 address", "主机不是有效的 IPv4 地址")
         ) from None
 
 

@@ -7,11 +7,11 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
+from statuspush.core.words import Words
 from statuspush.web import problems, push_settings
 from statuspush.web.dependencies import InWeb
 from statuspush.web.document import WITH_BODY, answers, json_body, query
 from statuspush.web.fields import MAX_NAME, flag, label, read_fields
-from statuspush.web.language import Words
 from statuspush.web.present import account_view, settings_view, verdict_view
 from statuspush.web.problems import Problem
 from statuspush.web.requests import AccountInPath, InLanguage, read_object, read_query

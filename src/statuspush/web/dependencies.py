@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from fastapi import Depends, Request
 
 from statuspush.clock import Clock, Milliseconds
-from statuspush.flow.send import TestVerdict
+from statuspush.flow.send import Tested
 from statuspush.store.base import Account, Appended, Store
 from statuspush.telemetry import Telemetry
 
@@ -30,7 +30,7 @@ class WebDependencies:
 
     store: Store
     accept: Accepts
-    test_push: Callable[[Account], Awaitable[TestVerdict]]
+    test_push: Callable[[Account], Awaitable[Tested]]
     """Sends the contract's two sample reports to the account's URL, outside the queue."""
     metrics: Callable[[str | None], Awaitable[tuple[bytes, str]]]
     """Gives what ``/metrics`` shows for an ``Accept`` header, and its media type."""

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, HTMLResponse, Response
 from swagger_ui_bundle import swagger_ui_path
 
+from statuspush.core.words import Words
 from statuspush.web import problems
-from statuspush.web.language import Words
 from statuspush.web.problems import Problem
 
 router = APIRouter(include_in_schema=False)

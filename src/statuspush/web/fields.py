@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 from statuspush.clock import Milliseconds
 from statuspush.core.rules import describe, printable, validate_account_name
-from statuspush.web.language import Words
+from statuspush.core.words import Words
 from statuspush.web.problems import Mistake, invalid
 
 Rule = Callable[[object], Any]

@@ -1,27 +1,10 @@
-"""Texts in two languages, and which of them a client wants."""
+"""Which language a client wants its answer in."""
 
-from typing import Final, Literal, NamedTuple
+from typing import Final
 
-Language = Literal["en", "zh"]
+from statuspush.core.words import Language
 
 _DEFAULT: Final[Language] = "en"
-
-
-class Words(NamedTuple):
-    """One text for a person, in both languages."""
-
-    en: str
-    zh: str
-
-    def to(self, language: Language) -> str:
-        """The text in that language."""
-        return self.zh if language == "zh" else self.en
-
-
-def words(error: Exception) -> Words:
-    """What an error says: its text, and ``message_zh`` where it has one."""
-    en = str(error)
-    return Words(en, getattr(error, "message_zh", en))
 
 
 def preferred(accept_language: str | None) -> Language:

@@ -6,10 +6,10 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse, Response
 
+from statuspush.core.words import Words
 from statuspush.web import problems
 from statuspush.web.dependencies import InWeb
 from statuspush.web.document import answers
-from statuspush.web.language import Words
 from statuspush.web.problems import Problem
 from statuspush.web.requests import InLanguage
 from statuspush.web.views import View

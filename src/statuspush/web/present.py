@@ -6,10 +6,11 @@ from typing import Any, Final
 import msgspec
 
 from statuspush.clock import Milliseconds
-from statuspush.core.ack import hint
 from statuspush.core.fragment import json_lines
-from statuspush.core.outcome import Outcome
-from statuspush.flow.send import TestVerdict
+from statuspush.core.hints import hint
+from statuspush.core.outcome import Verdict
+from statuspush.core.words import Language
+from statuspush.flow.send import Tested
 from statuspush.store.base import (
     Account,
     Attempt,
@@ -21,7 +22,6 @@ from statuspush.store.base import (
     StateCounts,
 )
 from statuspush.web.fields import rfc3339
-from statuspush.web.language import Language
 from statuspush.web.views import (
     MASK,
     AccountView,
@@ -85,20 +85,13 @@ def _push_counts(counts: StateCounts) -> dict[str, int]:
 
 
 def _health_view(health: Health, language: Language) -> HealthView:
-    if health.consecutive_failures:
-        state = "failing"
-    else:
-        state = "unknown" if health.last_outcome is None else "ok"
-    failure = health.last_outcome if health.last_outcome is not Outcome.ACKNOWLEDGED else None
+    last = health.last_verdict
+    state = "failing" if health.consecutive_failures else "unknown" if last is None else "ok"
     return HealthView(
         state=state,
         consecutive_failures=health.consecutive_failures,
-        last_outcome=health.last_outcome,
-        hint=hint(
-            failure, health.last_http_status, health.last_answer, health.last_detail, language
-        )
-        if failure
-        else None,
+        last_outcome=None if last is None else last.outcome,
+        hint=None if last is None or last.acknowledged else hint(last).to(language),
         last_attempt_at=_time(health.last_attempt_at),
         last_delivered_at=_time(health.last_delivered_at),
         retry_due_at=_time(health.retry_due_at),
@@ -164,38 +157,32 @@ def _attempts_view(attempts: Sequence[Attempt], language: Language) -> list[Atte
             number=attempt.number,
             started_at=rfc3339(attempt.started_at),
             duration_ms=attempt.duration_ms,
-            outcome=attempt.outcome,
-            http_status=attempt.http_status,
-            answer=_answer_text(attempt.answer),
-            hint=hint(
-                attempt.outcome,
-                attempt.http_status,
-                attempt.answer,
-                attempt.detail,
-                lang=language,
-            ),
-            detail=attempt.detail,
+            **_verdict_members(attempt.verdict, language),
             reports=attempt.reports,
         )
         for attempt in attempts
     ]
 
 
-def verdict_view(verdict: TestVerdict, language: Language) -> VerdictView:
-    """What came of a test push."""
+def verdict_view(tested: Tested, language: Language) -> VerdictView:
+    """The result of a test push."""
     return VerdictView(
-        acknowledged=verdict.acknowledged,
-        outcome=verdict.outcome,
-        http_status=verdict.http_status,
-        answer=_answer_text(verdict.answer),
-        hint=hint(
-            verdict.outcome, verdict.http_status, verdict.answer, verdict.detail, lang=language
-        ),
-        detail=verdict.detail,
-        duration_ms=verdict.duration_ms,
-        reports=verdict.reports,
-        body_bytes=verdict.body_bytes,
+        acknowledged=tested.verdict.acknowledged,
+        **_verdict_members(tested.verdict, language),
+        duration_ms=tested.duration_ms,
+        reports=tested.reports,
+        body_bytes=tested.body_bytes,
     )
+
+
+def _verdict_members(verdict: Verdict, language: Language) -> dict[str, Any]:
+    return {
+        "outcome": verdict.outcome,
+        "http_status": verdict.http_status,
+        "answer": _answer_text(verdict.answer),
+        "hint": hint(verdict).to(language),
+        "detail": verdict.detail,
+    }
 
 
 def _answer_text(answer: bytes) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from statuspush.core.errors import InputError, ServiceError
 from statuspush.core.report import FieldError, InvalidReports, MalformedBody, TooManyReports
+from statuspush.core.words import Language, Words
 from statuspush.flow.accept import Overloaded
 from statuspush.store.base import (
     Conflict,
@@ -20,7 +21,6 @@ from statuspush.store.base import (
     UnknownAccount,
     UnknownPush,
 )
-from statuspush.web.language import Language, Words, words
 
 MEDIA_TYPE: Final = "application/problem+json"
 MAX_LISTED_ERRORS: Final = 100
@@ -234,26 +234,26 @@ def problem_of(error: Exception) -> Problem | None:  # noqa: PLR0911 - one line 
         case Problem():
             return error
         case UnknownAccount():
-            return Problem(NOT_FOUND, Words(str(error), f"没有名为 {error.account!r} 的账户"))
+            return Problem(NOT_FOUND, error.words)
         case UnknownPush():
-            return Problem(NOT_FOUND, Words(str(error), f"没有 id 为 {error.push!r} 的推送"))
+            return Problem(NOT_FOUND, error.words)
         case Conflict():
-            return Problem(CONFLICT, words(error))
+            return Problem(CONFLICT, error.words)
         case MalformedBody():
-            return Problem(MALFORMED, words(error))
+            return Problem(MALFORMED, error.words)
         case TooManyReports():
-            return Problem(TOO_LARGE, words(error))
+            return Problem(TOO_LARGE, error.words)
         case InvalidReports():
             return Problem(
                 VALIDATION,
-                words(error),
+                error.words,
                 [_mistake(field_error) for field_error in error.errors],
                 error.total,
             )
         case Overloaded():
             return Problem(
                 OVERLOADED,
-                Words(str(error), "同时提交的数据过多，请稍后重试"),
+                error.words,
                 headers={"Retry-After": str(error.retry_after)},
             )
         case StoreUnavailable():
@@ -269,14 +269,14 @@ def problem_of(error: Exception) -> Problem | None:  # noqa: PLR0911 - one line 
                 retry_after=30,
             )
         case ServiceError():
-            return unavailable(words(error))
+            return unavailable(error.words)
         case InputError():
-            return Problem(VALIDATION, words(error))
+            return Problem(VALIDATION, error.words)
     return None
 
 
 def _mistake(error: FieldError) -> Mistake:
-    return Mistake(error.field, Words(error.message, error.message_zh), error.index)
+    return Mistake(error.field, error.words, error.index)
 
 
 def render(problem: Problem, language: Language) -> tuple[int, dict[str, str], bytes]:

@@ -8,6 +8,7 @@ from statuspush.core.contract import VOICE_STATUS, Mode, Wire
 from statuspush.core.errors import InputError
 from statuspush.core.rules import printable
 from statuspush.core.signature import validate_secret
+from statuspush.core.words import Words
 from statuspush.store.base import PushSettings
 from statuspush.transport import validate_header, validate_url
 from statuspush.web.fields import (
@@ -21,7 +22,6 @@ from statuspush.web.fields import (
     word,
     wrong_value,
 )
-from statuspush.web.language import Words, words
 from statuspush.web.problems import Mistake, invalid
 from statuspush.web.views import MASK
 
@@ -41,8 +41,7 @@ def _check(check: Callable[..., object], *values: str, zh: str | None = None) ->
     try:
         check(*values)
     except InputError as error:
-        en, error_zh = words(error)
-        raise Wrong(f"is refused: {en}", f"被拒绝：{zh or error_zh}") from None
+        raise Wrong(f"is refused: {error.words.en}", f"被拒绝：{zh or error.words.zh}") from None
 
 
 def _url(value: object) -> str:

@@ -6,6 +6,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 
 from statuspush.core.lifecycle import State
+from statuspush.core.words import Words
 from statuspush.store.base import Redriven
 from statuspush.web import problems
 from statuspush.web.dependencies import InWeb
@@ -20,7 +21,6 @@ from statuspush.web.fields import (
     whole_number,
     word,
 )
-from statuspush.web.language import Words
 from statuspush.web.present import push_view, summary_view
 from statuspush.web.problems import invalid
 from statuspush.web.requests import (

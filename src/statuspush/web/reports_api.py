@@ -17,6 +17,7 @@ from statuspush.core.rules import (
     MOBILE_PATTERN,
     TIME_PATTERN,
 )
+from statuspush.core.words import Words
 from statuspush.web import problems
 from statuspush.web.dependencies import InWeb
 from statuspush.web.document import WITH_BODY, answers, query
@@ -28,7 +29,6 @@ from statuspush.web.fields import (
     whole_number,
     wrong_value,
 )
-from statuspush.web.language import Words
 from statuspush.web.present import history_view
 from statuspush.web.problems import Mistake, invalid
 from statuspush.web.requests import InLanguage, read_query

@@ -13,10 +13,11 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
 from statuspush.core.rules import ACCOUNT_PATTERN
+from statuspush.core.words import Language, Words
 from statuspush.flow.accept import Overloaded
 from statuspush.web import problems
 from statuspush.web.fields import Rule, Wrong, mistake, name_of_account, read_fields
-from statuspush.web.language import Language, Words, preferred
+from statuspush.web.language import preferred
 from statuspush.web.problems import Problem, invalid
 
 Headers = Iterable[tuple[bytes, bytes]]

@@ -11,8 +11,9 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Send
 
+from statuspush.core.words import Language, Words
 from statuspush.web import problems
-from statuspush.web.language import Language, Words, preferred
+from statuspush.web.language import preferred
 from statuspush.web.problems import Kind, Mistake, Problem, invalid, problem_of, render
 
 SECURITY_HEADERS: Final = {"X-Content-Type-Options": "nosniff"}

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from statuspush.core import sid_filter
+from statuspush.storage import sid_filter
 from statuspush.store.sqlite import commit, tail
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from statuspush.core.batch import make_batch
-from statuspush.sqlite import checkpoint
+from statuspush.storage import checkpoint
 from statuspush.store.base import StoreBroken
 
 LIMIT = 256 << 10

@@ -7,7 +7,7 @@ import pytest
 
 from statuspush.core.contract import Mode
 from statuspush.core.lifecycle import State
-from statuspush.sqlite.file import connect
+from statuspush.storage.file import connect
 from statuspush.store.sqlite.accounts import load_accounts
 from statuspush.store.sqlite.log import ReportLog
 

@@ -9,7 +9,7 @@ import pytest
 
 from statuspush.core.batch import make_batch
 from statuspush.core.lifecycle import State
-from statuspush.sqlite import damage
+from statuspush.storage import damage
 from statuspush.store.base import (
     PushSettings,
     StoreBroken,
@@ -340,7 +340,7 @@ import asyncio, resource, sys
 from statuspush.core.batch import make_batch
 from statuspush.core.report import Submission
 from statuspush.store.base import PushSettings, StoreUnavailable
-from statuspush.sqlite import damage
+from statuspush.storage import damage
 from statuspush.store.sqlite import SqliteStore, commit
 
 commit._PROBE_SECONDS = 0

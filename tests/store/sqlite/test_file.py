@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from statuspush.core.errors import StoreRefused
-from statuspush.sqlite.file import Schema
+from statuspush.storage.file import Schema
 from statuspush.store.sqlite import SqliteStore, file, migrate_file, schema_version
 
 NOW = 1_767_323_045_678

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statuspush.core import sid_filter
 from statuspush.core.batch import NO_UID, make_batch
 from statuspush.core.lifecycle import State
-from statuspush.core.sid_filter import SidFilter, make_filter
+from statuspush.storage import sid_filter
+from statuspush.storage.sid_filter import SidFilter, make_filter
 from statuspush.store.sqlite import lookups
 from statuspush.store.sqlite.ranges import newest, united
 from statuspush.store.sqlite.runs import sort_run

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from statuspush.core.batch import fingerprint, make_batch
-from statuspush.core.sid_filter import make_filter
-from statuspush.sqlite.file import Schema
+from statuspush.storage.file import Schema
+from statuspush.storage.sid_filter import make_filter
 from statuspush.store.sqlite import SqliteStore, file
 
 NOW = 1_767_323_045_678

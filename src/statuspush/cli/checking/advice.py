@@ -6,28 +6,12 @@ it needs more than one answer.
 
 import json
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
-from statuspush.core.ack import Verdict, hint
 from statuspush.core.contract import Wire
-from statuspush.core.outcome import Outcome
-
-
-class Words(NamedTuple):
-    """The same in English and in Chinese."""
-
-    en: str
-    zh: str
-
-    def chosen(self, *, zh: bool) -> str:
-        """The one of the reader's language."""
-        return self.zh if zh else self.en
-
-
-def hinted(verdict: Verdict) -> Words:
-    """What the service itself would say of this answer."""
-    given = (verdict.outcome, verdict.status, verdict.answer, verdict.detail)
-    return Words(hint(*given, lang="en"), hint(*given, lang="zh"))
+from statuspush.core.hints import hint
+from statuspush.core.outcome import Outcome, Verdict
+from statuspush.core.words import Words
 
 
 def slow(seconds: float) -> Words:
@@ -90,7 +74,7 @@ GIVEN_UP: Final = Words(
 
 def unsteady(verdict: Verdict) -> Words:
     """The same push failed and was acknowledged a moment later."""
-    said = hinted(verdict)
+    said = hint(verdict)
     return Words(
         f"the same push failed first and was acknowledged when it was sent again; first: {said.en}",
         f"同一推送第一次失败，再次发送时得到确认；第一次：{said.zh}",
@@ -99,7 +83,7 @@ def unsteady(verdict: Verdict) -> Words:
 
 def at_once(good: int, all_of_them: int, verdict: Verdict) -> Words:
     """Some of those sent at the same time failed."""
-    said = hinted(verdict)
+    said = hint(verdict)
     return Words(
         f"of {all_of_them} pushes sent at once {good} were acknowledged; the others: {said.en}",
         f"同时发送的 {all_of_them} 次推送中 {good} 次得到确认；其余：{said.zh}",
@@ -151,15 +135,15 @@ def size(taken: int, refused: int, verdict: Verdict, likely: Sequence[tuple[str,
         zh += f"（很像以下默认值，{'；或 '.join(defaults)}）"
     en += f", or have the platform set max_bytes to {cap} for you"
     zh += f"，或请平台把您的 max_bytes 设为 {cap}"
-    if verdict.status != 413:
+    if verdict.http_status != 413:
         en += "; there is no 413, so larger pushes are not halved but fail four times"
         zh += "；没有返回 413，过大的推送不会对半拆分，而是失败四次"
     return Words(en, zh)
 
 
 def _short(verdict: Verdict) -> Words:
-    if verdict.status is not None:
-        return Words(f"HTTP {verdict.status}", f"返回 HTTP {verdict.status}")
+    if verdict.http_status is not None:
+        return Words(f"HTTP {verdict.http_status}", f"返回 HTTP {verdict.http_status}")
     if verdict.outcome is Outcome.CONNECTION_RESET:
         return Words("the connection is closed", "连接被断开")
     return Words("no answer comes", "没有应答")

@@ -7,11 +7,11 @@ from typing import Final, Literal
 
 import msgspec
 
-from statuspush.cli.checking.advice import Words
 from statuspush.core.contract import VOICE_STATUS, Wire
 from statuspush.core.fragment import fragments
 from statuspush.core.report import Submission
 from statuspush.core.wire import body
+from statuspush.core.words import Words
 
 Expected = Literal["acknowledged", "refused", "either"]
 

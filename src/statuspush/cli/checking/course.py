@@ -7,13 +7,13 @@ from functools import partial
 from typing import Final
 
 from statuspush.cli.checking import findings, limits
-from statuspush.cli.checking.advice import Words
 from statuspush.cli.checking.cases import Case, Cases
 from statuspush.cli.checking.echo import Echo
 from statuspush.cli.checking.findings import Finding
 from statuspush.cli.checking.probe import Probe, Seen
 from statuspush.core.contract import Wire
 from statuspush.core.outcome import Outcome
+from statuspush.core.words import Words
 
 DRIP_SECONDS: Final = 2.0
 """How long the slow body takes."""
@@ -67,7 +67,7 @@ class Course:
             await self._echo.read()
         first, *forms = self._cases.wire_forms()
         seen = await self._send(first)
-        if seen.verdict.outcome in _NO_ENDPOINT or seen.verdict.status in _NOT_HERE:
+        if seen.verdict.outcome in _NO_ENDPOINT or seen.verdict.http_status in _NOT_HERE:
             return [findings.of_case(seen)]
         try:
             await self._small(seen, forms)

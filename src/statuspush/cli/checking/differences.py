@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 from urllib.parse import unquote, unquote_plus
 
-from statuspush.cli.checking.advice import Words
+from statuspush.core.words import Words
 
 _KEEP_TEXT: Final = Words(
     "keep it as text: as a number it loses a leading + and zeros",

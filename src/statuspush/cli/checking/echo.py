@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Final
 
 from statuspush.cli.checking import advice
-from statuspush.cli.checking.advice import Words
 from statuspush.cli.checking.differences import why
 from statuspush.cli.checking.findings import Finding
 from statuspush.cli.checking.probe import Seen
 from statuspush.core.contract import VOICE_STATUS
 from statuspush.core.errors import InputError
 from statuspush.core.report import Submission
+from statuspush.core.words import Words
 
 WAIT_SECONDS: Final = 5.0
 """How long reports that are handled after the answer may take to appear."""

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from statuspush.cli.checking import advice
-from statuspush.cli.checking.advice import Words
 from statuspush.cli.checking.probe import Seen
 from statuspush.core.contract import Wire
+from statuspush.core.hints import hint
 from statuspush.core.outcome import Outcome
+from statuspush.core.words import Words
 
 Grade = Literal["ok", "warn", "fail"]
 
@@ -29,7 +30,9 @@ class Finding:
 
 
 def _finding(seen: Seen, grade: Grade, words: Words | None = None) -> Finding:
-    return Finding(seen.case.name, seen.case.title, grade, seen.verdict.status, seen.seconds, words)
+    return Finding(
+        seen.case.name, seen.case.title, grade, seen.verdict.http_status, seen.seconds, words
+    )
 
 
 def of_case(seen: Seen) -> Finding:
@@ -37,7 +40,7 @@ def of_case(seen: Seen) -> Finding:
     if seen.case.expected != "acknowledged":
         return _of_no_push(seen)
     if not seen.verdict.acknowledged:
-        return failed(seen, advice.hinted(seen.verdict))
+        return failed(seen, hint(seen.verdict))
     return _timed(seen)
 
 
@@ -63,9 +66,9 @@ def _of_no_push(seen: Seen) -> Finding:
         return _finding(seen, "fail", words)
     if verdict.outcome is Outcome.TIMEOUT:
         return _finding(seen, "fail", advice.SILENT_ON_RUBBISH)
-    if verdict.status is None:
+    if verdict.http_status is None:
         return _finding(seen, "warn", advice.CLOSED_ON_RUBBISH)
-    if verdict.status >= 500 and verdict.status not in (501, 505):
+    if verdict.http_status >= 500 and verdict.http_status not in (501, 505):
         return _finding(seen, "warn", advice.CRASHED_ON_RUBBISH)
     return _timed(seen)
 
@@ -106,7 +109,7 @@ def of_at_once(sent: Sequence[Seen]) -> Finding:
 
 def of_slow(seen: Seen) -> Finding:
     """Judge a push whose body came slowly: a clean refusal is allowed."""
-    status = seen.verdict.status
+    status = seen.verdict.http_status
     if seen.verdict.acknowledged or status is None or not 400 <= status < 500:
         return of_case(seen)
     return _finding(seen, "warn", advice.CAUTIOUS)

@@ -4,11 +4,11 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from statuspush.cli.checking import advice
-from statuspush.cli.checking.advice import Words
 from statuspush.cli.checking.cases import Case
 from statuspush.cli.checking.findings import Finding
 from statuspush.cli.checking.probe import Seen
 from statuspush.core.outcome import Outcome
+from statuspush.core.words import Words
 
 DEFAULTS: Final = (
     (16_384, "Actix, 16 kB", "web::FormConfig::default().limit(1 << 20)"),
@@ -68,4 +68,4 @@ def of_size(passes: Seen, fails: Seen) -> Finding:
     taken, refused = len(passes.case.body), len(fails.case.body)
     words = advice.size(taken, refused, fails.verdict, likely(taken, refused))
     title = Words("size of bodies", "请求体的大小")
-    return Finding("size", title, "fail", fails.verdict.status, fails.seconds, words)
+    return Finding("size", title, "fail", fails.verdict.http_status, fails.seconds, words)

@@ -6,9 +6,9 @@ from time import perf_counter, time
 
 from statuspush.cli.checking.by_hand import Request, exchange
 from statuspush.cli.checking.cases import Case
-from statuspush.core.ack import Verdict, judge
+from statuspush.core.ack import judge
 from statuspush.core.contract import PUSH_HEADERS
-from statuspush.core.outcome import SendResult
+from statuspush.core.outcome import SendResult, Verdict
 from statuspush.core.signature import sign
 from statuspush.transport import AddressGuard, PostRequest, Transport
 

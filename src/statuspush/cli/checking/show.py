@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-from statuspush.cli.checking.advice import Words
 from statuspush.cli.checking.findings import Finding
 from statuspush.cli.terminal import console, stderr_is_terminal
+from statuspush.core.words import Language, Words
 
 _GRADES: Final = {
     "ok": ("✓", Words("ok", "通过"), "green"),
@@ -45,7 +45,7 @@ def _milliseconds(finding: Finding) -> int | None:
     return None if finding.seconds is None else round(finding.seconds * 1000)
 
 
-def print_found(found: Sequence[Finding], *, zh: bool) -> None:
+def print_found(found: Sequence[Finding], *, language: Language) -> None:
     """A table of the cases, and below it what to fix and what to think about."""
     from rich import box  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
@@ -53,16 +53,16 @@ def print_found(found: Sequence[Finding], *, zh: bool) -> None:
 
     out = console()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column(Words("case", "项目").chosen(zh=zh))
-    table.add_column(Words("verdict", "判定").chosen(zh=zh))
+    table.add_column(Words("case", "项目").to(language))
+    table.add_column(Words("verdict", "判定").to(language))
     table.add_column("HTTP", justify="right")
     table.add_column("ms", justify="right")
     for finding in found:
         mark, word, style = _GRADES[finding.grade]
         time = _milliseconds(finding)
         table.add_row(
-            Text(finding.title.chosen(zh=zh)),
-            Text(f"{mark} {word.chosen(zh=zh)}", style),
+            Text(finding.title.to(language)),
+            Text(f"{mark} {word.to(language)}", style),
             "–" if finding.status is None else str(finding.status),
             "–" if time is None else f"{time:,}",
         )
@@ -75,12 +75,12 @@ def print_found(found: Sequence[Finding], *, zh: bool) -> None:
         advised = _advised(found, grade)
         if not advised:
             continue
-        out.print(Text(heading.chosen(zh=zh), _GRADES[grade][2]))
+        out.print(Text(heading.to(language), _GRADES[grade][2]))
         for number, (words, titles) in enumerate(advised, start=1):
-            out.print(Text(f"{number}. {words.chosen(zh=zh)}"), soft_wrap=True)
-            out.print(Text(f"   {_listed(titles, zh=zh)}", "dim"), soft_wrap=True)
+            out.print(Text(f"{number}. {words.to(language)}"), soft_wrap=True)
+            out.print(Text(f"   {_listed(titles, language=language)}", "dim"), soft_wrap=True)
         out.print()
-    out.print(Text(_summary(found).chosen(zh=zh), "bold"), soft_wrap=True)
+    out.print(Text(_summary(found).to(language), "bold"), soft_wrap=True)
 
 
 def _advised(found: Sequence[Finding], grade: str) -> list[tuple[Words, list[Words]]]:
@@ -92,13 +92,15 @@ def _advised(found: Sequence[Finding], grade: str) -> list[tuple[Words, list[Wor
     return list(grouped.items())
 
 
-def _listed(titles: Sequence[Words], *, zh: bool) -> str:
+def _listed(titles: Sequence[Words], *, language: Language) -> str:
     """The cases of an advice; the first few where nearly all are meant."""
-    shown = ("；" if zh else "; ").join(title.chosen(zh=zh) for title in titles[:_SHOWN_CASES])
+    shown = ("；" if language == "zh" else "; ").join(
+        title.to(language) for title in titles[:_SHOWN_CASES]
+    )
     more = len(titles) - _SHOWN_CASES
     if more <= 0:
         return shown
-    return shown + Words(f"; and {more} more", f"；另有 {more} 项").chosen(zh=zh)
+    return shown + Words(f"; and {more} more", f"；另有 {more} 项").to(language)
 
 
 def _summary(found: Sequence[Finding]) -> Words:
@@ -111,7 +113,7 @@ def _summary(found: Sequence[Finding]) -> Words:
 
 
 @contextmanager
-def watched(*, zh: bool) -> Iterator[Callable[[Words], None]]:
+def watched(*, language: Language) -> Iterator[Callable[[Words], None]]:
     """Gives what to call with the title of each case; on a terminal it is shown meanwhile."""
     if not stderr_is_terminal():
         yield lambda _: None
@@ -120,4 +122,4 @@ def watched(*, zh: bool) -> Iterator[Callable[[Words], None]]:
     from rich.text import Text  # noqa: PLC0415
 
     with Console(stderr=True).status("") as status:
-        yield lambda title: status.update(Text(title.chosen(zh=zh)))
+        yield lambda title: status.update(Text(title.to(language)))

@@ -12,8 +12,8 @@ import numpy as np
 from statuspush.clock import Milliseconds
 from statuspush.receiver.inbox.seen import Seen, mark
 from statuspush.receiver.inbox.writer import CallFailed, Verb, Writer
-from statuspush.sqlite.checkpoint import Checkpoints
-from statuspush.sqlite.file import FileLock, Schema, migrate, open_database, refusing
+from statuspush.storage.checkpoint import Checkpoints
+from statuspush.storage.file import FileLock, Schema, migrate, open_database, refusing
 
 T = TypeVar("T")
 

@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from statuspush.clock import Milliseconds
 from statuspush.core.batch import fingerprint
-from statuspush.core.sid_filter import SidFilter, make_filter
 from statuspush.receiver.lines import read_sid
+from statuspush.storage.sid_filter import SidFilter, make_filter
 
 RUN_REPORTS: Final = 65_536
 """Marks that make a run: what a filter is laid out for."""

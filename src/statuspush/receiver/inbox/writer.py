@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
 from statuspush.core.errors import ServiceError
-from statuspush.sqlite.damage import breaks
+from statuspush.storage.damage import breaks
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from statuspush.clock import Milliseconds
 from statuspush.core.contract import Mode, Wire
 from statuspush.core.lifecycle import State
-from statuspush.core.outcome import Outcome
+from statuspush.core.outcome import Outcome, Verdict
 from statuspush.store.base import PushSettings
 from statuspush.store.sqlite.hot import AccountState, PushUnderWay, Tally
 
@@ -80,15 +80,16 @@ def write_progress(connection: sqlite3.Connection, states: Iterable[AccountState
                 state.expired,
                 state.failures,
                 state.slow,
-                state.last_outcome,
+                verdict and verdict.outcome,
                 state.last_attempt_at,
                 state.last_delivered_at,
-                state.last_http_status,
-                state.last_answer,
-                state.last_detail,
+                verdict and verdict.http_status,
+                verdict.answer if verdict else b"",
+                verdict.detail if verdict else "",
                 state.trusted_since,
             )
             for state in states
+            for verdict in (state.last_verdict,)
         ],
     )
 
@@ -131,13 +132,14 @@ def load_accounts(connection: sqlite3.Connection) -> list[AccountState]:
             outcome,
             state.last_attempt_at,
             state.last_delivered_at,
-            state.last_http_status,
-            state.last_answer,
-            state.last_detail,
+            http_status,
+            answer,
+            detail,
             state.trusted_since,
         ) = row[15:]
         state.slow = bool(slow)
-        state.last_outcome = None if outcome is None else Outcome(outcome)
+        if outcome is not None:
+            state.last_verdict = Verdict(Outcome(outcome), http_status, answer, detail)
         for index, final in enumerate((State.DELIVERED, State.EXHAUSTED, State.CANCELLED)):
             state.tallies[final] = Tally(tallies[index], tallies[index + 3])
         states[state.id] = state

@@ -18,7 +18,7 @@ import numpy as np
 from statuspush.clock import Milliseconds
 from statuspush.core.batch import Batch
 from statuspush.core.fragment import json_array
-from statuspush.core.marks import Fingerprints, mark_of, marks_of
+from statuspush.storage.marks import Fingerprints, mark_of, marks_of
 from statuspush.store.sqlite.chunks import CHUNK_REPORTS, OpenChunk
 from statuspush.store.sqlite.hot import AccountState
 from statuspush.store.sqlite.log import ReportLog

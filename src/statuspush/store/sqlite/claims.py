@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from statuspush.clock import Milliseconds
 from statuspush.core.contract import Mode
 from statuspush.core.lifecycle import State
-from statuspush.core.outcome import Outcome
+from statuspush.core.outcome import INTERRUPTED
 from statuspush.core.wire import fit
 from statuspush.store import push_id
 from statuspush.store.base import Attempt, ClaimedPush, PushSettings, StoreBroken
@@ -203,7 +203,7 @@ class Claims:
         for _, push in found:
             push.attempts += 1
         self._pushes.insert_attempts(
-            (push.id, Attempt(push.attempts, now, 0, Outcome.INTERRUPTED, reports=push.count))
+            (push.id, Attempt(push.attempts, now, 0, INTERRUPTED, reports=push.count))
             for _, push in found
         )
         self.give_back(found, now)

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import structlog
 
 from statuspush.core.errors import InputError
-from statuspush.sqlite.damage import breaks
+from statuspush.storage.damage import breaks
 from statuspush.store.base import StoreBroken, StoreUnavailable
 from statuspush.telemetry import Telemetry
 

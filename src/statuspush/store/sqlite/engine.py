@@ -16,8 +16,9 @@ from statuspush.core.batch import Batch
 from statuspush.core.contract import Mode
 from statuspush.core.errors import InputError
 from statuspush.core.lifecycle import State
-from statuspush.sqlite.checkpoint import Checkpoints
-from statuspush.sqlite.file import FileLock, connect, migrate, open_database, refusing
+from statuspush.core.words import Words
+from statuspush.storage.checkpoint import Checkpoints
+from statuspush.storage.file import FileLock, connect, migrate, open_database, refusing
 from statuspush.store import push_id
 from statuspush.store.base import (
     Account,
@@ -215,8 +216,10 @@ class SqliteStore:
             if not force and (state.under_way or state.backlog):
                 waiting = state.backlog + sum(push.count for push in state.under_way.values())
                 raise Conflict(
-                    f"{waiting} reports of {account} wait; force deletes them too",
-                    f"账户 {account} 还有 {waiting} 条报告等待推送；加 force 可一并删除",
+                    Words(
+                        f"{waiting} reports of {account} wait; force deletes them too",
+                        f"账户 {account} 还有 {waiting} 条报告等待推送；加 force 可一并删除",
+                    )
                 )
             del self._by_name[account], self._by_id[state.id]
             self._dirty.discard(state)

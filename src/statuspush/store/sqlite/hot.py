@@ -14,7 +14,7 @@ import msgspec
 from statuspush.clock import Milliseconds
 from statuspush.core.contract import Mode
 from statuspush.core.lifecycle import State
-from statuspush.core.outcome import Outcome
+from statuspush.core.outcome import Verdict
 from statuspush.store.base import PushSettings
 
 _Entry = tuple[Milliseconds, int, int]
@@ -87,10 +87,7 @@ class AccountState:
     """A person redrove or changed the URL when this was the last token: it counts as not failing
     until the outcome of a later claim."""
     slow: bool = False
-    last_outcome: Outcome | None = None
-    last_http_status: int | None = None
-    last_answer: bytes = b""
-    last_detail: str = ""
+    last_verdict: Verdict | None = None
     last_attempt_at: Milliseconds | None = None
     last_delivered_at: Milliseconds | None = None
     under_way: dict[int, PushUnderWay] = field(default_factory=dict)

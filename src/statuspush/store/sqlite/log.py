@@ -16,8 +16,8 @@ import numpy as np
 from statuspush.clock import Milliseconds
 from statuspush.core.batch import NO_UID, fingerprint
 from statuspush.core.fragment import json_array
-from statuspush.core.marks import marks_of
-from statuspush.core.sid_filter import SidFilter
+from statuspush.storage.marks import marks_of
+from statuspush.storage.sid_filter import SidFilter
 from statuspush.store.sqlite.chunks import Chunk, ChunksInMemory
 from statuspush.store.sqlite.hot import AccountState
 from statuspush.store.sqlite.runs import Run, chunks_of_range, chunks_of_seqs

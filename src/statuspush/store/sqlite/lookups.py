@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statuspush.clock import Milliseconds
 from statuspush.core.batch import fingerprint
 from statuspush.core.lifecycle import State
-from statuspush.core.outcome import Outcome
+from statuspush.core.outcome import Outcome, Verdict
 from statuspush.store import push_id
 from statuspush.store.base import Attempt, PushDetail, PushPage, PushSummary, ReportHistory
 from statuspush.store.sqlite.chunks import Chunk
@@ -133,7 +133,11 @@ class Lookups:
         ):
             found.setdefault(push, []).append(
                 Attempt(
-                    number, started_at, duration, Outcome(outcome), status, answer, detail, reports
+                    number,
+                    started_at,
+                    duration,
+                    Verdict(Outcome(outcome), status, answer, detail),
+                    reports,
                 )
             )
         return found

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from statuspush.clock import Milliseconds
 from statuspush.core.contract import Mode
 from statuspush.core.lifecycle import Deliver, Exhaust, Halve, Retry, State
-from statuspush.core.outcome import Outcome
+from statuspush.core.outcome import Outcome, Verdict
 from statuspush.store.base import Recording
 from statuspush.store.sqlite.accounts import write_settings
 from statuspush.store.sqlite.hot import AccountState, PushUnderWay, Turns
@@ -61,7 +61,7 @@ class Outcomes:
                 push.failures += 1
                 return self._pushes.end(state, push, State.EXHAUSTED)
             case Retry(due_at=due_at):
-                if recording.attempt.outcome is not Outcome.INTERRUPTED:
+                if recording.attempt.verdict.outcome is not Outcome.INTERRUPTED:
                     push.failures += 1
                 push.due_at = due_at
             case Halve():
@@ -107,16 +107,16 @@ class Outcomes:
 
 def _judge_endpoint(state: AccountState, recording: Recording) -> None:
     attempt = recording.attempt
-    if attempt.outcome is Outcome.INTERRUPTED:
+    verdict = attempt.verdict
+    if verdict.outcome is Outcome.INTERRUPTED:
         return
     if state.trusted_since is not None and recording.token > state.trusted_since:
         state.trusted_since = None  # else it says nothing of what the person meant
-    state.last_outcome = attempt.outcome
     state.last_attempt_at = attempt.started_at
-    failed = attempt.outcome is not Outcome.ACKNOWLEDGED
-    state.last_http_status = attempt.http_status
-    state.last_answer = attempt.answer if failed else b""
-    state.last_detail = attempt.detail if failed else ""
+    # Of an acknowledgement nobody asks what the letters were.
+    state.last_verdict = (
+        Verdict(verdict.outcome, verdict.http_status) if verdict.acknowledged else verdict
+    )
     state.slow = recording.slow
     match recording.decision:
         case Deliver():

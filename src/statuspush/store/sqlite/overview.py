@@ -76,10 +76,7 @@ class Overview:
             oldest_waiting_at=min(times) if times else None,
             health=Health(
                 state.failures,
-                state.last_outcome,
-                state.last_http_status,
-                state.last_answer,
-                state.last_detail,
+                state.last_verdict,
                 state.last_attempt_at,
                 state.last_delivered_at,
                 retry.due_at if retry is not None else None,

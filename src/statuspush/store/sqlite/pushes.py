@@ -120,10 +120,10 @@ class Pushes:
                     attempt.number,
                     attempt.started_at,
                     attempt.duration_ms,
-                    attempt.outcome,
-                    attempt.http_status,
-                    attempt.answer,
-                    attempt.detail,
+                    attempt.verdict.outcome,
+                    attempt.verdict.http_status,
+                    attempt.verdict.answer,
+                    attempt.verdict.detail,
                     attempt.reports,
                 )
                 for push, attempt in attempts

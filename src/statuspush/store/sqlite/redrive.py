@@ -7,6 +7,7 @@ from typing import NamedTuple
 from statuspush.clock import Milliseconds
 from statuspush.core.contract import Mode
 from statuspush.core.lifecycle import State
+from statuspush.core.words import Words
 from statuspush.store import push_id
 from statuspush.store.base import Conflict, Redriven, UnknownPush
 from statuspush.store.sqlite.hot import AccountState, PushUnderWay, Turns
@@ -129,8 +130,10 @@ class Redrive:
             if active.first_seq < end and first < active.end_seq:
                 other = push_id.show(active.id)
                 raise Conflict(
-                    f"reports of {shown} are under way already, in push {other}",
-                    f"{shown} 中的报告已在推送 {other} 中进行",
+                    Words(
+                        f"reports of {shown} are under way already, in push {other}",
+                        f"{shown} 中的报告已在推送 {other} 中进行",
+                    )
                 )
 
     def _pushes_in(
@@ -193,12 +196,17 @@ class Redrive:
     def _check_interface(state: AccountState) -> None:
         if state.settings.mode is Mode.OFF:
             raise Conflict(
-                f"the push interface of {state.account} is off; switch it on first",
-                f"账户 {state.account} 的推送接口已关闭，请先开启",
+                Words(
+                    f"the push interface of {state.account} is off; switch it on first",
+                    f"账户 {state.account} 的推送接口已关闭，请先开启",
+                )
             )
         if state.settings.url is None:
             raise Conflict(
-                f"{state.account} has no URL to push to", f"账户 {state.account} 没有设置推送 URL"
+                Words(
+                    f"{state.account} has no URL to push to",
+                    f"账户 {state.account} 没有设置推送 URL",
+                )
             )
 
     def _make(self, state: AccountState, parts: Sequence[Covered], now: Milliseconds) -> Redriven:

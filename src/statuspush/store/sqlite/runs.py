@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from statuspush.core.batch import NO_UID
-from statuspush.core.marks import Fingerprints, marks_of
-from statuspush.core.sid_filter import make_filter
+from statuspush.storage.marks import Fingerprints, marks_of
+from statuspush.storage.sid_filter import make_filter
 from statuspush.store.sqlite.tail import SID, UID, Tail
 
 _BUCKET_BITS: Final = 6

@@ -15,7 +15,7 @@ CREATE TABLE runs (
     id INTEGER PRIMARY KEY,
     last_batch INTEGER NOT NULL,
     newest_at INTEGER NOT NULL,
-    filter BLOB NOT NULL                -- core/sid_filter.py
+    filter BLOB NOT NULL                -- storage/sid_filter.py
 ) STRICT;
 
 -- The marks of a run by their uppermost bits, so that a look reads little.

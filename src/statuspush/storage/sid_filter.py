@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from statuspush.core.marks import Fingerprints
+from statuspush.storage.marks import Fingerprints
 
 ROWS: Final = 1 << 21
 """Positions: 32 per report of a full run, for a false hit in 175,000 looks per run."""

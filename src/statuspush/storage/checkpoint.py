@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from statuspush.sqlite.damage import breaks
-from statuspush.sqlite.file import connect
+from statuspush.storage.damage import breaks
+from statuspush.storage.file import connect
 
 WAL_BYTES: Final = 32 << 20
 """Size of the write-ahead log at which a checkpoint begins."""
