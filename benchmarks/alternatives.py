@@ -24,8 +24,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from statuspush.core.batch import make_batch
 from statuspush.core.contract import Wire
-from statuspush.core.fragment import fragments, json_lines
-from statuspush.core.report import Submission
+from statuspush.core.fragment import json_lines
+from statuspush.core.kinds import VOICE_STATUS
+from statuspush.core.kinds.voice_status import Submission
 from statuspush.core.wire import body
 from statuspush.store.sqlite import SqliteStore
 
@@ -66,7 +67,7 @@ def _rows(
     reports: list[Submission], seqs: dict[str, int]
 ) -> list[tuple[str, int, str, int, bytes]]:
     rows = []
-    for report, fragment in zip(reports, fragments(reports), strict=True):
+    for report, fragment in zip(reports, VOICE_STATUS.fragments(reports), strict=True):
         seq = seqs[report.account] = seqs.get(report.account, 0) + 1
         rows.append((report.account, seq, report.sid, 1_700_000_000_000, fragment))
     return rows
@@ -105,7 +106,7 @@ async def _ours(folder: Path, stored: int) -> float:
     spent = 0.0
     for start in range(0, stored + _MEASURED, _BATCH):
         reports = _submissions(start, _BATCH)
-        made = make_batch(reports)
+        made = make_batch(reports, VOICE_STATUS)
         began = time.perf_counter()
         await store.append_reports(made, now)
         while (await store.sweep(now, keep_from=0)).more:
@@ -215,8 +216,8 @@ _UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.
 def encodings(_directory: Path, _stored: int) -> Figures:
     """Microseconds a report for the robust body of 500 reports."""
     reports = _submissions(0, 500)
-    held = b"\n".join(fragments(reports))
-    joined = json_lines(held)
+    held = b"\n".join(VOICE_STATUS.fragments(reports))
+    joined = json_lines(held, VOICE_STATUS)
     table = np.zeros((256, 4), np.uint8)
     for byte in range(256):
         text = bytes([byte]) if byte in _UNRESERVED else b"%%%02X" % byte
@@ -231,8 +232,11 @@ def encodings(_directory: Path, _stored: int) -> Figures:
     ready = [quote_from_bytes(fragment, safe="").encode() for fragment in joined.split(b"\n")]
 
     ways: list[tuple[str, Callable[[], object]]] = [
-        ("ours: stored shortened, replace chain at send", lambda: body(held, Wire.ROBUST)),
-        ("stored as JSON, replace chain at send", lambda: body(joined, Wire.ROBUST)),
+        (
+            "ours: stored shortened, replace chain at send",
+            lambda: body(held, Wire.ROBUST, VOICE_STATUS),
+        ),
+        ("stored as JSON, replace chain at send", lambda: body(joined, Wire.ROBUST, VOICE_STATUS)),
         ("stored percent-encoded, joined at send", lambda: b"%2C".join(ready)),
         ("stored as JSON, numpy table at send", by_table),
         ("stored as JSON, urllib quote at send", lambda: quote_from_bytes(joined, safe="")),

@@ -28,9 +28,9 @@ from statuspush.bench.rig import TOKEN, Rig, running
 from statuspush.bench.sink import Journal
 from statuspush.bench.trial import Work
 from statuspush.bench.watch import Watch
-from statuspush.core.contract import VOICE_STATUS
 from statuspush.core.decode import decode
 from statuspush.core.errors import ServiceError
+from statuspush.core.kinds import VOICE_STATUS
 
 REPORTS = 1_000_000
 _ACCOUNT = "customer-0000"
@@ -143,7 +143,7 @@ def _reconciled(journal: Path, plans: Sequence[tuple[Plan, int]]) -> dict[str, f
     misdirected = repeats = 0
     arrived: list[tuple[float, int]] = []
     for at, path, body in Journal.read(journal):
-        reports = decode(body)
+        reports = decode(body, VOICE_STATUS)
         arrived.append((at, len(reports)))
         for report in reports:
             sid = str(report["sid"])

@@ -11,7 +11,7 @@ from statuspush.bench.reports import Plan
 from statuspush.core.batch import make_batch
 from statuspush.core.contract import Wire
 from statuspush.core.decode import decode
-from statuspush.core.fragment import fragments
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.report import read_submissions
 from statuspush.core.wire import body
 
@@ -24,17 +24,19 @@ def measure(setup: Setup) -> Iterator[Run]:
     """The runs; each figure is the median of many repetitions."""
     plan = Plan(["customer-0000"], _REPORTS, "new")
     submitted = f"[{','.join(plan.report(n) for n in range(_REPORTS))}]".encode()
-    reports = read_submissions(submitted, ndjson=False, tz=_ZONE)
-    held = b"\n".join(fragments(reports))
-    pushed = body(held, Wire.ROBUST)
-    assert [r["sid"] for r in decode(pushed)] == [r.sid for r in reports]
+    reports = read_submissions(submitted, VOICE_STATUS, ndjson=False, tz=_ZONE)
+    held = b"\n".join(VOICE_STATUS.fragments(reports))
+    pushed = body(held, Wire.ROBUST, VOICE_STATUS)
+    assert [r["sid"] for r in decode(pushed, VOICE_STATUS)] == [r.sid for r in reports]
     ways: dict[str, Callable[[], object]] = {
-        "encode": lambda: body(b"\n".join(fragments(reports)), Wire.ROBUST),
-        "encode_stored": lambda: fragments(reports),
-        "encode_form": lambda: body(held, Wire.ROBUST),
-        "decode": lambda: read_submissions(submitted, ndjson=False, tz=_ZONE),
-        "decode_form": lambda: decode(pushed),
-        "batch": lambda: make_batch(reports),
+        "encode": lambda: body(
+            b"\n".join(VOICE_STATUS.fragments(reports)), Wire.ROBUST, VOICE_STATUS
+        ),
+        "encode_stored": lambda: VOICE_STATUS.fragments(reports),
+        "encode_form": lambda: body(held, Wire.ROBUST, VOICE_STATUS),
+        "decode": lambda: read_submissions(submitted, VOICE_STATUS, ndjson=False, tz=_ZONE),
+        "decode_form": lambda: decode(pushed, VOICE_STATUS),
+        "batch": lambda: make_batch(reports, VOICE_STATUS),
     }
     times = setup.scaled(_TIMES, least=21)
     for turn in range(setup.runs):

@@ -11,9 +11,10 @@ from typing import Final
 
 from statuspush.core.batch import make_batch
 from statuspush.core.contract import Mode
+from statuspush.core.kinds import VOICE_STATUS
+from statuspush.core.kinds.voice_status import Submission
 from statuspush.core.lifecycle import Deliver
 from statuspush.core.outcome import Outcome, Verdict
-from statuspush.core.report import Submission
 from statuspush.store.base import Attempt, ClaimedPush, PushSettings, Recording, Store
 
 DAY_MS: Final = 86_400_000
@@ -55,7 +56,8 @@ async def live(
         upto = stretch.reports * (tick + 1) // stretch.ticks
         requests = [
             make_batch(
-                [_report(accounts, n, tag) for n in range(start, min(start + _PER_REQUEST, upto))]
+                [_report(accounts, n, tag) for n in range(start, min(start + _PER_REQUEST, upto))],
+                VOICE_STATUS,
             )
             for start in range(done, upto, _PER_REQUEST)
         ]

@@ -15,6 +15,7 @@ from statuspush.bench.reports import Plan
 from statuspush.bench.rig import TOKEN, running
 from statuspush.bench.sink import Journal
 from statuspush.core.decode import decode
+from statuspush.core.kinds import VOICE_STATUS
 
 _ACCOUNTS = 100
 _SECONDS = 8
@@ -89,7 +90,7 @@ def _arrivals(journal: Path, plan: Plan, sent: Sequence[float]) -> list[float]:
     """Seconds from sending to the first arrival of each report that came, ordered."""
     first: dict[int, float] = {}
     for at, _, body in Journal.read(journal):
-        for report in decode(body):
+        for report in decode(body, VOICE_STATUS):
             number = plan.number(str(report["sid"]))
             if number is not None:
                 first.setdefault(number, at)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from statuspush.bench.rig import DATABASE
 from statuspush.core.batch import make_batch
-from statuspush.core.report import Submission
+from statuspush.core.kinds import VOICE_STATUS
+from statuspush.core.kinds.voice_status import Submission
 from statuspush.store.sqlite import SqliteStore
 
 COPIED_BYTES = 4 * 10**9
@@ -33,7 +34,7 @@ async def fill(database: Path, accounts: Sequence[str], reports: int, first: int
         await store.put_account(account, account, b"", now)
     for start in range(first, reports, _BATCH):
         made = [stored_report(accounts, n) for n in range(start, min(start + _BATCH, reports))]
-        await store.append_reports(make_batch(made), now)
+        await store.append_reports(make_batch(made, VOICE_STATUS), now)
         while (await store.sweep(now, keep_from=0)).more:
             pass
     await store.close()

@@ -29,11 +29,11 @@ from statuspush.bench.generator import prepared
 from statuspush.bench.reports import Plan
 from statuspush.bench.rig import running
 from statuspush.core.contract import Wire
-from statuspush.core.fragment import fragments
+from statuspush.core.kinds import VOICE_STATUS
+from statuspush.core.kinds.received import PLATFORM_ZONE
 from statuspush.core.report import read_submissions
 from statuspush.core.wire import body
 from statuspush.receiver.inbox import Inbox
-from statuspush.receiver.report import PLATFORM_ZONE
 
 OURS, BY_HAND = "statuspush receive", "by hand"
 _LARGE_PUSHES, _SINGLE_PUSHES = 400, 30_000
@@ -78,7 +78,7 @@ def measure(setup: Setup) -> Iterator[Run]:
 
 def _fill(folder: Path, reports: int) -> None:
     """An inbox in which so many have arrived, all of them handled."""
-    inbox = Inbox(folder / "inbox.db")
+    inbox = Inbox(folder / "inbox.db", VOICE_STATUS)
     inbox.open()
     now = time.time_ns() // 1_000_000
     for first in range(0, reports, 5000):
@@ -133,8 +133,8 @@ def _requests(size: int, count: int) -> list[bytes]:
     for push in range(count):
         numbers = range(push * size, (push + 1) * size)
         text = f"[{','.join(plan.report(n) for n in numbers)}]".encode()
-        reports = read_submissions(text, ndjson=False, tz=PLATFORM_ZONE)
-        content = body(b"\n".join(fragments(reports)), Wire.ROBUST)
+        reports = read_submissions(text, VOICE_STATUS, ndjson=False, tz=PLATFORM_ZONE)
+        content = body(b"\n".join(VOICE_STATUS.fragments(reports)), Wire.ROBUST, VOICE_STATUS)
         head = (
             "POST /voice HTTP/1.1\r\nHost: receiver\r\n"
             "Content-Type: application/x-www-form-urlencoded;charset=utf-8;\r\n"

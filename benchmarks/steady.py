@@ -15,6 +15,7 @@ from statuspush.bench.reports import Plan
 from statuspush.bench.rig import TOKEN, Rig
 from statuspush.bench.sink import Journal
 from statuspush.core.decode import decode
+from statuspush.core.kinds import VOICE_STATUS
 
 _CONNECTIONS = 16
 _POLL_SECONDS = 0.05
@@ -65,7 +66,7 @@ def arrivals(journal: Path, plan: Plan, load: Load) -> list[tuple[float, float]]
     """(seconds from the begin of the load to sending, from sending to its first arrival)."""
     first: dict[int, float] = {}
     for at, _, body in Journal.read(journal):
-        for report in decode(body):
+        for report in decode(body, VOICE_STATUS):
             number = plan.number(str(report["sid"]))
             if number is not None:
                 first.setdefault(number, at)

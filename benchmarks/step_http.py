@@ -16,6 +16,7 @@ from statuspush.bench.generator import prepared
 from statuspush.bench.load import Order
 from statuspush.bench.reports import Plan
 from statuspush.clock import SteadyClock
+from statuspush.core.kinds import Kind
 from statuspush.store.base import Appended, Store
 from statuspush.telemetry import Telemetry
 from statuspush.web.app import create_app
@@ -31,8 +32,8 @@ class _AcceptsAll:
     def __init__(self, per_request: int) -> None:
         self._appended = Appended(per_request, 0)
 
-    async def accept(self, body: bytes, *, ndjson: bool) -> Appended:
-        del body, ndjson
+    async def accept(self, body: bytes, kind: Kind[Any], *, ndjson: bool) -> Appended:
+        del body, kind, ndjson
         return self._appended
 
 

@@ -30,6 +30,7 @@ from statuspush.clock import SteadyClock
 from statuspush.core.ack import judge
 from statuspush.core.batch import make_batch
 from statuspush.core.contract import Mode
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.outcome import SendResult
 from statuspush.core.report import read_submissions
 from statuspush.flow.send import Send
@@ -178,9 +179,11 @@ class _Way:
             ]
             encoded = [body.encode() for body in bodies]
             with self._meter.step("parse + validate"):
-                read = [read_submissions(body, ndjson=False, tz=_ZONE) for body in encoded]
+                read = [
+                    read_submissions(body, VOICE_STATUS, ndjson=False, tz=_ZONE) for body in encoded
+                ]
             with self._meter.step("batch + encode"):
-                batches = [make_batch(submissions) for submissions in read]
+                batches = [make_batch(submissions, VOICE_STATUS) for submissions in read]
             now = self._clock.now()
             with self._meter.step("link to the store and back"):
                 await self._ends.append(batches, now)
@@ -198,14 +201,15 @@ class _Way:
             return 0
         with meter.step("body build"):
             requests: list[PostRequest] = [
-                self._sender.request(c.settings, c.fragments, push=c.id, attempt=1) for c in claims
+                self._sender.request(c.settings, c.fragments, VOICE_STATUS, push=c.id, attempt=1)
+                for c in claims
             ]
         with meter.step("POST"):
             results: list[SendResult] = await _all(map(self._transport.post, requests))
         now = clock.now()
         with meter.step("judge"):
             outcomes = [
-                self._sender._recording(claim, judge(result), now)
+                self._sender._recording(claim, VOICE_STATUS, judge(result, VOICE_STATUS), now)
                 for claim, result in zip(claims, results, strict=True)
             ]
         with meter.step("link to the sender and back"):

@@ -22,6 +22,7 @@ import pytest
 from tests.acceptance.harness import Submitters, build_shim, report, reports, stage, wait_for
 
 from statuspush.core.batch import make_batch
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.report import read_submissions
 from statuspush.store.sqlite import SqliteStore
 
@@ -279,9 +280,11 @@ async def _missing(database, sids, accounts):
                 body = json.dumps(
                     [report(accounts[sid], sid) for sid in sids[start : start + 5000]]
                 ).encode()
-                made = read_submissions(body, ndjson=False, tz=ZoneInfo("Asia/Shanghai"))
+                made = read_submissions(
+                    body, VOICE_STATUS, ndjson=False, tz=ZoneInfo("Asia/Shanghai")
+                )
                 # What is there already is a duplicate; anything else was lost.
-                appended = await store.append_reports(make_batch(made), 0)
+                appended = await store.append_reports(make_batch(made, VOICE_STATUS), 0)
                 missing += appended.accepted
     finally:
         await store.close()

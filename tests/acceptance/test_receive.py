@@ -16,7 +16,8 @@ from tests.acceptance.harness import wait_for
 from tests.receiver.conftest import FORM, push
 
 from statuspush.core.contract import Wire
-from statuspush.core.fragment import SAMPLE_REPORTS, sample_fragments
+from statuspush.core.fragment import sample_fragments
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.wire import body as sent
 
 pytestmark = pytest.mark.acceptance
@@ -93,9 +94,12 @@ def receiving(tmp_path) -> Iterator[type]:
 @pytest.mark.parametrize("wire", list(Wire))
 def test_by_default_each_report_is_a_line_as_the_sender_meant_it(receiving, wire):
     service = receiving()
-    assert service.push(sent(sample_fragments(), wire)) == (200, b"SUCCESS")
+    assert service.push(sent(sample_fragments(VOICE_STATUS), wire, VOICE_STATUS)) == (
+        200,
+        b"SUCCESS",
+    )
     wait_for("two lines", lambda: len(service.out()) == 2)
-    for line, meant in zip(service.out(), SAMPLE_REPORTS, strict=True):
+    for line, meant in zip(service.out(), VOICE_STATUS.samples, strict=True):
         assert list(line) == [
             *("sid", "uid", "user_receive_time", "duration"),
             *("error_msg", "mobile", "report_status"),

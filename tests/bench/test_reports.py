@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from statuspush.bench.reports import Plan, stamped
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.report import read_submissions
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -17,7 +18,7 @@ def _reports(plan, requests):
         head, _, body = stamped(templates[number % len(templates)], number).partition(b"\r\n\r\n")
         assert b"Authorization: Bearer token" in head
         assert f"Content-Length: {len(body)}".encode() in head
-        yield from read_submissions(body, ndjson=False, tz=ZONE)
+        yield from read_submissions(body, VOICE_STATUS, ndjson=False, tz=ZONE)
 
 
 @pytest.mark.parametrize(("accounts", "per_request"), [(7, 1), (3, 10), (10, 10), (6, 4)])
@@ -30,7 +31,7 @@ def test_every_report_leads_back(accounts, per_request):
     assert [plan.account(n) for n in range(len(reports))] == [r.account for r in reports]
     assert len({report.mobile for report in reports}) == len(reports)
     body = "[" + ",".join(map(plan.report, range(len(reports)))) + "]"
-    assert list(read_submissions(body.encode(), ndjson=False, tz=ZONE)) == reports
+    assert list(read_submissions(body.encode(), VOICE_STATUS, ndjson=False, tz=ZONE)) == reports
 
 
 def test_reports_are_a_mixture():

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote_plus
 
 from statuspush.core.decode import NotAPush, decode
+from statuspush.core.kinds import VOICE_STATUS
 
 
 class Cut(Exception):
@@ -45,7 +46,7 @@ class Right:
         return 405, b"POST only"
 
     def understand(self, body):
-        return decode(body)
+        return decode(body, VOICE_STATUS)
 
     def refuse(self):
         return 400, b"no push"
@@ -145,7 +146,7 @@ class HandlesTwice(Right):
 class WantsUids(Right):
     def post(self, headers, read):
         body = read()
-        if any(report["uid"] is None for report in decode(body)):
+        if any(report["uid"] is None for report in decode(body, VOICE_STATUS)):
             return 500, b"NullPointerException"
         return super().post(headers, lambda: body)
 

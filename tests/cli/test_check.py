@@ -19,6 +19,7 @@ from statuspush.cli.checking.probe import Seen
 from statuspush.core.ack import judge
 from statuspush.core.contract import Wire
 from statuspush.core.decode import NotAPush, decode
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.outcome import Answered
 
 
@@ -96,7 +97,7 @@ def test_what_is_sent_is_marked_as_a_test(checked):
 
 def _decoded(body):
     try:
-        return decode(body)
+        return decode(body, VOICE_STATUS)
     except NotAPush:
         return []
 
@@ -193,7 +194,7 @@ def test_slowness_is_a_remark(checked):
 
 def test_more_than_five_seconds_are_a_failure():
     (case, *_) = Cases().wire_forms()
-    verdict = judge(Answered(200, b"SUCCESS"))
+    verdict = judge(Answered(200, b"SUCCESS"), VOICE_STATUS)
     assert [of_case(Seen(case, verdict, s)).grade for s in (1.0, 1.1, 5.0, 5.1)] == [
         "ok",
         "warn",

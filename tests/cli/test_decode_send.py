@@ -7,7 +7,8 @@ import pytest
 from standardwebhooks.webhooks import Webhook
 
 from statuspush.core.contract import Wire
-from statuspush.core.fragment import SAMPLE_REPORTS, sample_fragments
+from statuspush.core.fragment import sample_fragments
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.wire import body, decode
 
 SUCCESS = (200, {}, b"SUCCESS")
@@ -20,7 +21,7 @@ def decoded(text):
 @pytest.mark.parametrize("wire", list(Wire))
 def test_decode_takes_every_wire_form(process, wire):
     """From stdin to JSON lines."""
-    done = process("decode", stdin=body(sample_fragments(), wire))
+    done = process("decode", stdin=body(sample_fragments(VOICE_STATUS), wire, VOICE_STATUS))
     assert done.returncode == 0
     assert [report["mobile"] for report in decoded(done.stdout)] == ["15205201314", "+37258483726"]
     assert "用户信号不佳、关机等".encode() in done.stdout
@@ -53,7 +54,9 @@ def test_send_pushes_the_samples_as_the_contract_says(cli, serve):
     assert call.headers["x-push-attempt"] == "1"
     assert "webhook-signature" not in call.headers
     assert list(parse_qs(call.body.decode())) == ["voice_status"]
-    assert [report["sid"] for report in decode(call.body)] == [r.sid for r in SAMPLE_REPORTS]
+    assert [report["sid"] for report in decode(call.body, VOICE_STATUS)] == [
+        r.sid for r in VOICE_STATUS.samples
+    ]
 
 
 def test_send_signs(cli, serve):
@@ -111,7 +114,7 @@ def test_send_takes_reports_from_a_file(cli, serve, tmp_path, reports):
     assert b"%255B" in server.calls[0].body
     for report in given:
         del report["account"]
-    assert decode(server.calls[0].body) == given
+    assert decode(server.calls[0].body, VOICE_STATUS) == given
 
 
 @pytest.mark.parametrize(

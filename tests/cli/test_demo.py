@@ -13,6 +13,7 @@ import pytest
 
 from statuspush.cli.demoing.journal import Journal
 from statuspush.cli.demoing.voices import voice_report
+from statuspush.core.kinds import VOICE_STATUS
 
 PLAIN = [sys.executable, "-m", "statuspush", "demo", "--plain"]
 
@@ -69,7 +70,7 @@ def test_invented_reports_are_valid():
     rng = Random(1)
     lines = [voice_report(rng, "a") for _ in range(500)]
     body = b"\n".join(line for _, line in lines)
-    read = read_submissions(body, ndjson=True, tz=ZoneInfo("Asia/Shanghai"))
+    read = read_submissions(body, VOICE_STATUS, ndjson=True, tz=ZoneInfo("Asia/Shanghai"))
     assert [report.sid for report in read] == [sid for sid, _ in lines]
     assert any(report.mobile.startswith("+372") for report in read)
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from statuspush.cli.submitting.read import MAX_LINE_BYTES, Counted, Format, read_reports
 from statuspush.core.errors import InputError
+from statuspush.core.kinds import VOICE_STATUS
 
 COLUMNS = "account,sid,uid,user_receive_time,duration,error_msg,mobile,report_status"
 
@@ -30,7 +31,7 @@ def read(data, form=Format.AUTO, name="-", account=None, piece=None):
     if isinstance(data, str):
         data = data.encode()
     source = Counted(io.BytesIO(data)) if piece is None else Trickle(data, piece)
-    return list(read_reports(source, form, name, account))
+    return list(read_reports(source, form, name, account, VOICE_STATUS))
 
 
 def values(lines):
@@ -186,7 +187,7 @@ def test_a_large_array_is_never_whole_in_memory(reports):
             return (b"[" if first else b",") + joined + (b"]" if self.left == 0 else b"")
 
     tracemalloc.start()
-    count = sum(1 for _ in read_reports(Endless(), Format.AUTO, "-", None))
+    count = sum(1 for _ in read_reports(Endless(), Format.AUTO, "-", None, VOICE_STATUS))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert count == 40_000

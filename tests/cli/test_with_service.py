@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from statuspush.cli.demoing.child import ChildService
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.wire import decode
 
 pytestmark = pytest.mark.acceptance
@@ -82,7 +83,7 @@ def test_the_way_of_an_operator(service, cli, serve, reports, tmp_path):
     redriven = statuspush("redrive", "--account", "acme")
     assert redriven.stdout.endswith(" new pushes over 1,200 reports\n")
     wait_for(lambda: counts().get("delivered"), 1200)
-    received = [report for call in customer.calls for report in decode(call.body)]
+    received = [report for call in customer.calls for report in decode(call.body, VOICE_STATUS)]
     for report in given:
         del report["account"]
     assert received == given

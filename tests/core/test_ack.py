@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from statuspush.core.ack import judge
 from statuspush.core.hints import hint
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.outcome import Answered, Cause, Outcome, Unanswered, Verdict
 
 BOM = b"\xef\xbb\xbf"
@@ -15,8 +16,8 @@ ACKNOWLEDGEMENT = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\n\r\x0b\x0c]*(?:SUCCESS|0)
 
 
 def said(status, answer, lang="en", **answered):
-    verdict = judge(Answered(status, answer, **answered))
-    return hint(verdict).to(lang)
+    verdict = judge(Answered(status, answer, **answered), VOICE_STATUS)
+    return hint(verdict, VOICE_STATUS).to(lang)
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
@@ -33,7 +34,7 @@ def said(status, answer, lang="en", **answered):
     ],
 )
 def test_success_and_zero_acknowledge(status, answer):
-    assert judge(Answered(status, answer)).acknowledged
+    assert judge(Answered(status, answer), VOICE_STATUS).acknowledged
 
 
 @pytest.mark.parametrize(
@@ -72,7 +73,7 @@ def test_success_and_zero_acknowledge(status, answer):
     ],
 )
 def test_any_other_answer_is_wrong(answer):
-    assert judge(Answered(200, answer)).outcome is Outcome.WRONG_ANSWER
+    assert judge(Answered(200, answer), VOICE_STATUS).outcome is Outcome.WRONG_ANSWER
 
 
 @pytest.mark.parametrize(
@@ -95,16 +96,19 @@ def test_any_other_answer_is_wrong(answer):
     ],
 )
 def test_success_with_another_status_than_2xx_acknowledges_nothing(status, outcome):
-    assert judge(Answered(status, b"SUCCESS")).outcome is outcome
+    assert judge(Answered(status, b"SUCCESS"), VOICE_STATUS).outcome is outcome
 
 
 def test_an_answer_that_went_on_beyond_what_was_read_is_wrong():
-    assert judge(Answered(200, b"SUCCESS", complete=False)).outcome is Outcome.WRONG_ANSWER
+    assert (
+        judge(Answered(200, b"SUCCESS", complete=False), VOICE_STATUS).outcome
+        is Outcome.WRONG_ANSWER
+    )
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "x-unknown"])
 def test_an_encoded_answer_is_wrong_whatever_its_bytes(encoding):
-    verdict = judge(Answered(200, b"SUCCESS", content_encoding=encoding))
+    verdict = judge(Answered(200, b"SUCCESS", content_encoding=encoding), VOICE_STATUS)
     assert (verdict.outcome, verdict.detail) == (
         Outcome.WRONG_ANSWER,
         f"content-encoding: {encoding}",
@@ -113,7 +117,7 @@ def test_an_encoded_answer_is_wrong_whatever_its_bytes(encoding):
 
 @pytest.mark.parametrize("cause", list(Cause))
 def test_no_answer_keeps_its_cause_and_detail(cause):
-    verdict = judge(Unanswered(cause, "errno 42"))
+    verdict = judge(Unanswered(cause, "errno 42"), VOICE_STATUS)
     assert (verdict.outcome.value, verdict.http_status, verdict.answer, verdict.detail) == (
         cause.value,
         None,
@@ -124,7 +128,7 @@ def test_no_answer_keeps_its_cause_and_detail(cause):
 
 
 def test_the_first_256_bytes_of_the_answer_are_kept():
-    assert judge(Answered(500, b"x" * 1000)).answer == b"x" * 256
+    assert judge(Answered(500, b"x" * 1000), VOICE_STATUS).answer == b"x" * 256
 
 
 @given(
@@ -150,7 +154,7 @@ def test_the_first_256_bytes_of_the_answer_are_kept():
 )
 def test_exactly_the_bytes_of_the_rule_acknowledge(answer):
     allowed = len(answer) <= 64 and ACKNOWLEDGEMENT.fullmatch(answer) is not None
-    assert judge(Answered(200, answer)).acknowledged is allowed
+    assert judge(Answered(200, answer), VOICE_STATUS).acknowledged is allowed
 
 
 @pytest.mark.parametrize(
@@ -201,9 +205,9 @@ def test_the_hint_speaks_chinese():
 
 @pytest.mark.parametrize("cause", list(Cause))
 def test_every_cause_has_a_hint_of_its_own_with_the_detail_behind_it(cause):
-    hints = {each: hint(Verdict(Outcome(each.value))).en for each in Cause}
+    hints = {each: hint(Verdict(Outcome(each.value)), VOICE_STATUS).en for each in Cause}
     assert list(hints.values()).count(hints[cause]) == 1
-    said = hint(Verdict(Outcome(cause.value), detail="why"))
+    said = hint(Verdict(Outcome(cause.value), detail="why"), VOICE_STATUS)
     assert said.en == f"{hints[cause]} (why)"
     assert said.zh.endswith("（why）")
 
@@ -219,6 +223,6 @@ def test_an_acknowledgement_needs_no_hint():
     st.sampled_from(["en", "zh"]),
 )
 def test_every_outcome_has_a_hint_of_one_sentence(outcome, status, answer, lang):
-    text = hint(Verdict(outcome, status, answer)).to(lang)
+    text = hint(Verdict(outcome, status, answer), VOICE_STATUS).to(lang)
     assert text
     assert "\n" not in text

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from statuspush.core import batch
-from statuspush.core.batch import NO_UID, fingerprint, make_batch
-from statuspush.core.fragment import fragments
-from statuspush.core.report import Submission
+from statuspush.core.batch import NO_TEXT, fingerprint, make_batch
+from statuspush.core.kinds import VOICE_STATUS
+from statuspush.core.kinds.voice_status import Submission
 
 REPORTS = st.lists(
     st.builds(
@@ -38,42 +38,42 @@ def keys(made):
 
 
 def test_accounts_stand_in_the_order_of_their_first_report():
-    made = make_batch([report("b", "1"), report("a", "2"), report("b", "3")])
+    made = make_batch([report("b", "1"), report("a", "2"), report("b", "3")], VOICE_STATUS)
     assert made.accounts == ["b", "a"]
     assert made.counts == [2, 1]
 
 
 @given(reports=REPORTS)
 def test_an_accounts_body_is_its_fragments_in_the_order_of_the_submission(reports):
-    made = make_batch(reports)
+    made = make_batch(reports, VOICE_STATUS)
     for account, count, body in zip(made.accounts, made.counts, made.bodies, strict=True):
         own = [one for one in reports if one.account == account]
-        assert (count, body) == (len(own), b"\n".join(fragments(own)))
+        assert (count, body) == (len(own), b"\n".join(VOICE_STATUS.fragments(own)))
     assert sum(made.counts) == made.reports == len(reports)
 
 
 @given(reports=REPORTS)
 def test_fingerprints_stand_in_the_order_of_the_bodies(reports):
-    made = make_batch(reports)
+    made = make_batch(reports, VOICE_STATUS)
     ordered = [one for account in made.accounts for one in reports if one.account == account]
     sids, mobiles, uids = keys(made)
     assert sids == [fingerprint(one.sid) for one in ordered]
     assert mobiles == [fingerprint(one.mobile) for one in ordered]
-    assert uids == [NO_UID if one.uid is None else fingerprint(one.uid) for one in ordered]
+    assert uids == [NO_TEXT if one.uid is None else fingerprint(one.uid) for one in ordered]
 
 
 def test_an_empty_uid_is_a_uid():
-    assert keys(make_batch([report("a", "1", ""), report("a", "2")]))[2][0] != NO_UID
+    assert keys(make_batch([report("a", "1", ""), report("a", "2")], VOICE_STATUS))[2][0] != NO_TEXT
 
 
 def test_nothing_makes_an_empty_batch():
-    assert make_batch([]).reports == 0
-    assert make_batch([]).accounts == []
+    assert make_batch([], VOICE_STATUS).reports == 0
+    assert make_batch([], VOICE_STATUS).accounts == []
 
 
 @given(reports=REPORTS)
 def test_a_batch_survives_the_way_to_another_process(reports):
-    made = make_batch(reports)
+    made = make_batch(reports, VOICE_STATUS)
     assert pickle.loads(pickle.dumps(made, pickle.HIGHEST_PROTOCOL)) == made
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statuspush.core.contract import VOICE_STATUS
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.lifecycle import (
     TRANSITIONS,
     Deliver,
@@ -31,6 +31,7 @@ def after(outcome, *, failures=0, reports=1, ended_at=1_000):
         reports=reports,
         ended_at=ended_at,
         retry_interval_ms=INTERVAL,
+        kind=VOICE_STATUS,
     )
 
 

@@ -5,14 +5,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from statuspush.core.kinds import VOICE_STATUS
+from statuspush.core.kinds.voice_status import Submission
 from statuspush.core.report import (
     InvalidReports,
     MalformedBody,
-    Submission,
     TooManyReports,
     read_submissions,
-    validate_account_name,
 )
+from statuspush.core.rules import validate_account_name
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
@@ -30,7 +31,7 @@ GOOD = {
 
 def read(value, *, ndjson=False, **limits):
     body = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return read_submissions(body, ndjson=ndjson, tz=SHANGHAI, **limits)
+    return read_submissions(body, VOICE_STATUS, ndjson=ndjson, tz=SHANGHAI, **limits)
 
 
 def mistakes(value, **options):

@@ -7,17 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statuspush.core.contract import VOICE_STATUS, Wire
-from statuspush.core.fragment import (
-    SAMPLE_REPORTS,
-    SPELLED,
-    fragment,
-    fragments,
-    json_array,
-    json_lines,
-    sample_fragments,
-)
-from statuspush.core.report import Submission
+from statuspush.core.contract import Wire
+from statuspush.core.fragment import json_array, json_lines, sample_fragments
+from statuspush.core.kinds import VOICE_STATUS
+from statuspush.core.kinds.voice_status import Submission
 from statuspush.core.wire import NotAPush, body, decode, encoded_size, fit
 
 FIRST = (
@@ -94,8 +87,14 @@ def as_sent(submissions):
     return [{key: getattr(each, key) for key in VOICE_STATUS.keys} for each in submissions]
 
 
+def fragment(submission):
+    """The stored form of one report."""
+    (written,) = VOICE_STATUS.fragments([submission])
+    return written
+
+
 def joined(submissions):
-    return b"\n".join(fragments(submissions))
+    return b"\n".join(VOICE_STATUS.fragments(submissions))
 
 
 def form(text):
@@ -103,19 +102,19 @@ def form(text):
 
 
 @pytest.mark.parametrize(
-    ("sample", "written"), [(SAMPLE_REPORTS[0], FIRST), (SAMPLE_REPORTS[1], SECOND)]
+    ("sample", "written"), [(VOICE_STATUS.samples[0], FIRST), (VOICE_STATUS.samples[1], SECOND)]
 )
 def test_a_fragment_spells_compact_ascii_json_in_the_order_of_the_contract(sample, written):
-    assert json_lines(fragment(sample)) == written
+    assert json_lines(fragment(sample), VOICE_STATUS) == written
 
 
 def test_a_fragment_is_stored_as_it_was_since_the_first_file():
     """Byte for byte: files of every version hold it."""
-    assert fragment(SAMPLE_REPORTS[0]) == (
+    assert fragment(VOICE_STATUS.samples[0]) == (
         b'\x01"b3f2a9c1d4e84f60a7c5e2d190b8f7a6"\x03"order-1001"\x04'
         b"2024-05-17 10:22:33\x0515\x0615205201314\x0e"
     )
-    assert fragment(SAMPLE_REPORTS[1]) == (
+    assert fragment(VOICE_STATUS.samples[1]) == (
         b'\x01"0c7d5e8f1a2b4c3d9e6f708192a3b4c5"\x022024-05-17 10:23:05\x050'
         b'\x07"\\u7528\\u6237\\u4fe1\\u53f7\\u4e0d\\u4f73\\u3001\\u5173\\u673a\\u7b49"'
         b"\x08\\u002b37258483726\x0f"
@@ -124,33 +123,35 @@ def test_a_fragment_is_stored_as_it_was_since_the_first_file():
 
 @pytest.mark.parametrize("wire", list(Wire))
 def test_json_as_older_files_hold_it_is_sent_alike(wire):
-    assert body(FIRST + b"\n" + SECOND, wire) == BODIES[wire]
+    assert body(FIRST + b"\n" + SECOND, wire, VOICE_STATUS) == BODIES[wire]
 
 
 @given(_SUBMISSIONS)
 def test_no_byte_that_shortens_occurs_in_what_is_spelled_out(submissions):
-    spelled = json_lines(joined(submissions))
-    assert not {byte for byte, _ in SPELLED} & {bytes((byte,)) for byte in spelled}
-    assert json.loads(json_array(joined(submissions))) == as_sent(submissions)
+    spelled = json_lines(joined(submissions), VOICE_STATUS)
+    assert not {byte for byte, _ in VOICE_STATUS.spelled} & {bytes((byte,)) for byte in spelled}
+    assert json.loads(json_array(joined(submissions), VOICE_STATUS)) == as_sent(submissions)
 
 
 def test_a_body_of_many_blocks_is_that_of_its_reports():
     """What is encoded at a time ends in the midst of a report."""
-    many = joined(SAMPLE_REPORTS * 250)
-    assert body(many, Wire.ROBUST) == form(quote(json_array(many).decode(), safe=""))
+    many = joined(VOICE_STATUS.samples * 250)
+    assert body(many, Wire.ROBUST, VOICE_STATUS) == form(
+        quote(json_array(many, VOICE_STATUS).decode(), safe="")
+    )
 
 
 def test_the_sample_fragments_are_separated_by_a_line_feed():
-    assert sample_fragments() == b"\n".join(map(fragment, SAMPLE_REPORTS))
+    assert sample_fragments(VOICE_STATUS) == b"\n".join(map(fragment, VOICE_STATUS.samples))
 
 
 def test_no_reports_have_no_fragments():
-    assert fragments([]) == []
+    assert VOICE_STATUS.fragments([]) == []
 
 
 @pytest.mark.parametrize("wire", list(Wire))
 def test_the_body_of_the_samples_is_exact_to_the_byte(wire):
-    assert body(sample_fragments(), wire) == BODIES[wire]
+    assert body(sample_fragments(VOICE_STATUS), wire, VOICE_STATUS) == BODIES[wire]
 
 
 @pytest.mark.parametrize("wire", list(Wire))
@@ -158,20 +159,20 @@ def test_the_body_of_the_samples_is_exact_to_the_byte(wire):
 def test_every_ascii_character_is_encoded_as_the_url_rules_say(wire, character):
     sample = Submission("a", character, "2024-05-17 10:22:33", 0, "110", "FAIL")
     written = fragment(sample)
-    text = json_array(written).decode()
+    text = json_array(written, VOICE_STATUS).decode()
     if wire is not Wire.ROBUST:
         text = json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":"))
     encoded = quote(text, safe="")
     expected = quote(encoded, safe="") if wire is Wire.DOUBLE else encoded
     # Plain JSON may spell a control character in more than one way.
     if character >= " ":
-        assert body(written, wire) == form(expected)
-    assert decode(body(written, wire))[0]["sid"] == character
+        assert body(written, wire, VOICE_STATUS) == form(expected)
+    assert decode(body(written, wire, VOICE_STATUS), VOICE_STATUS)[0]["sid"] == character
 
 
 @given(_SUBMISSIONS)
 def test_fragments_hold_neither_line_feeds_nor_plus_nor_percent(submissions):
-    for written in fragments(submissions):
+    for written in VOICE_STATUS.fragments(submissions):
         assert written.isascii()
         assert not set(b"\n\r+%") & set(written)
 
@@ -193,13 +194,13 @@ def test_fragments_hold_neither_line_feeds_nor_plus_nor_percent(submissions):
 @settings(max_examples=40)
 @given(submissions=_SUBMISSIONS)
 def test_the_robust_form_survives_every_receiver(receiver, submissions):
-    sent = body(joined(submissions), Wire.ROBUST).decode("ascii")
+    sent = body(joined(submissions), Wire.ROBUST, VOICE_STATUS).decode("ascii")
     assert json.loads(receiver(sent.removeprefix("voice_status="))) == as_sent(submissions)
 
 
 @given(_SUBMISSIONS)
 def test_the_plain_form_is_exact_for_receivers_that_decode_once(submissions):
-    sent = body(joined(submissions), Wire.PLAIN).decode("ascii")
+    sent = body(joined(submissions), Wire.PLAIN, VOICE_STATUS).decode("ascii")
     received = unquote_plus(sent.removeprefix("voice_status="))
     assert json.loads(received) == as_sent(submissions)
 
@@ -207,7 +208,7 @@ def test_the_plain_form_is_exact_for_receivers_that_decode_once(submissions):
 @pytest.mark.parametrize("decoder", [unquote, unquote_plus])
 @given(submissions=_SUBMISSIONS)
 def test_the_double_form_is_exact_for_receivers_that_decode_twice(decoder, submissions):
-    sent = body(joined(submissions), Wire.DOUBLE).decode("ascii")
+    sent = body(joined(submissions), Wire.DOUBLE, VOICE_STATUS).decode("ascii")
     received = decoder(decoder(sent.removeprefix("voice_status=")))
     assert json.loads(received) == as_sent(submissions)
 
@@ -215,30 +216,34 @@ def test_the_double_form_is_exact_for_receivers_that_decode_twice(decoder, submi
 @pytest.mark.parametrize("wire", list(Wire))
 @given(submissions=_SUBMISSIONS)
 def test_what_is_encoded_is_decoded_to_the_same(wire, submissions):
-    assert decode(body(joined(submissions), wire)) == as_sent(submissions)
+    assert decode(body(joined(submissions), wire, VOICE_STATUS), VOICE_STATUS) == as_sent(
+        submissions
+    )
 
 
 @pytest.mark.parametrize("wire", list(Wire))
 @given(submissions=_SUBMISSIONS)
 def test_the_encoded_size_is_the_length_of_the_body(wire, submissions):
     text = joined(submissions)
-    assert encoded_size(text, wire) == len(body(text, wire))
+    assert encoded_size(text, wire, VOICE_STATUS) == len(body(text, wire, VOICE_STATUS))
 
 
 @pytest.mark.parametrize("wire", list(Wire))
 @given(submissions=_SUBMISSIONS, cap=st.integers(0, 6000))
 def test_as_many_reports_fit_as_stay_under_the_cap(wire, submissions, cap):
-    written = fragments(submissions)
-    sizes = [len(body(b"\n".join(written[:n]), wire)) for n in range(1, len(written) + 1)]
-    count = fit(b"\n".join(written), wire, cap)
+    written = VOICE_STATUS.fragments(submissions)
+    sizes = [
+        len(body(b"\n".join(written[:n]), wire, VOICE_STATUS)) for n in range(1, len(written) + 1)
+    ]
+    count = fit(b"\n".join(written), wire, cap, VOICE_STATUS)
     assert count == max(1, sum(size <= cap for size in sizes))
 
 
 @pytest.mark.parametrize("wire", list(Wire))
 def test_a_cap_of_exactly_the_size_lets_all_reports_through(wire):
-    size = encoded_size(sample_fragments(), wire)
-    assert fit(sample_fragments(), wire, size) == 2
-    assert fit(sample_fragments(), wire, size - 1) == 1
+    size = encoded_size(sample_fragments(VOICE_STATUS), wire, VOICE_STATUS)
+    assert fit(sample_fragments(VOICE_STATUS), wire, size, VOICE_STATUS) == 2
+    assert fit(sample_fragments(VOICE_STATUS), wire, size - 1, VOICE_STATUS) == 1
 
 
 def _encode_uri(text):
@@ -274,7 +279,7 @@ def test_delicate_values_come_out_exact_from_every_sender(encoders, pretty, asci
     text = json.dumps(reports, ensure_ascii=ascii_only, indent=pretty)
     for encode in encoders:
         text = encode(text) if encode is not quote else quote(text, safe="")
-    assert decode(form(text)) == reports
+    assert decode(form(text), VOICE_STATUS) == reports
 
 
 @given(
@@ -289,55 +294,55 @@ def test_up_to_five_encodings_of_either_style_are_taken_off(reports, encoders):
         text = encode(text)
     # Not encoded at all, a form cannot hold "&".
     if encoders:
-        assert decode(form(text)) == reports
-    assert decode(json.dumps(reports, ensure_ascii=False).encode()) == reports
+        assert decode(form(text), VOICE_STATUS) == reports
+    assert decode(json.dumps(reports, ensure_ascii=False).encode(), VOICE_STATUS) == reports
 
 
 @given(st.lists(st.sampled_from([b"%", b"=", b"2", b"B", b"a", b"\n", b"\r", b"+", b"%5b", b"{"])))
 def test_malformed_escapes_are_refused_and_never_mend_themselves(pieces):
     with pytest.raises(NotAPush):
-        decode(b"voice_status=" + b"".join(pieces) + b"%zz")
+        decode(b"voice_status=" + b"".join(pieces) + b"%zz", VOICE_STATUS)
 
 
 def test_the_parameter_is_found_among_others():
     sent = b"a=1&my_voice_status=no&" + PLAIN_BODY + b"&sign=abc"
-    assert decode(sent) == as_sent(SAMPLE_REPORTS)
+    assert decode(sent, VOICE_STATUS) == as_sent(VOICE_STATUS.samples)
 
 
 def test_lower_case_escapes_are_decoded():
-    assert decode(form("%5b%7b%22sid%22%3a%22%c3%a9%22%7d%5d")) == [{"sid": "é"}]
+    assert decode(form("%5b%7b%22sid%22%3a%22%c3%a9%22%7d%5d"), VOICE_STATUS) == [{"sid": "é"}]
 
 
 def test_json_in_the_form_without_any_encoding_is_read_as_it_stands():
-    assert decode(form('[{"sid": "%2B+"}]')) == [{"sid": "%2B+"}]
+    assert decode(form('[{"sid": "%2B+"}]'), VOICE_STATUS) == [{"sid": "%2B+"}]
 
 
 def test_bare_json_needs_no_parameter():
-    assert decode(b'\xef\xbb\xbf [{"sid":"a&voice_status=+%41"}]') == [
+    assert decode(b'\xef\xbb\xbf [{"sid":"a&voice_status=+%41"}]', VOICE_STATUS) == [
         {"sid": "a&voice_status=+%41"}
     ]
 
 
 def test_a_single_object_is_a_list_of_one():
-    assert decode(form(quote('{"sid":"1"}'))) == [{"sid": "1"}]
+    assert decode(form(quote('{"sid":"1"}')), VOICE_STATUS) == [{"sid": "1"}]
 
 
 def test_an_empty_array_holds_no_reports():
-    assert decode(form("%5B%5D")) == []
+    assert decode(form("%5B%5D"), VOICE_STATUS) == []
 
 
 @pytest.mark.parametrize("number", ["9527", "12345678901234567890123456789012"])
 def test_a_sid_sent_as_a_number_becomes_a_string(number):
-    assert decode(form(quote(f'[{{"sid":{number}}}]'))) == [{"sid": number}]
+    assert decode(form(quote(f'[{{"sid":{number}}}]')), VOICE_STATUS) == [{"sid": number}]
 
 
 def test_unknown_keys_are_kept_and_missing_keys_stay_missing():
     report = {"sid": "1", "colour": {"deep": [1.5, None]}}
-    assert decode(form(quote(json.dumps([report])))) == [report]
+    assert decode(form(quote(json.dumps([report]))), VOICE_STATUS) == [report]
 
 
 def test_raw_control_characters_in_strings_are_tolerated():
-    assert decode(form(quote('[{"sid":"1","error_msg":"a\nb"}]'))) == [
+    assert decode(form(quote('[{"sid":"1","error_msg":"a\nb"}]')), VOICE_STATUS) == [
         {"sid": "1", "error_msg": "a\nb"}
     ]
 
@@ -370,18 +375,18 @@ def test_raw_control_characters_in_strings_are_tolerated():
 )
 def test_what_is_not_a_push_is_refused_with_the_reason(sent, reason):
     with pytest.raises(NotAPush) as caught:
-        decode(sent)
+        decode(sent, VOICE_STATUS)
     assert caught.value.reason == reason
 
 
 def test_a_json_content_type_makes_the_whole_body_json():
     with pytest.raises(NotAPush) as caught:
-        decode(b"not json", "application/json; charset=utf-8")
+        decode(b"not json", VOICE_STATUS, "application/json; charset=utf-8")
     assert caught.value.reason == "not_json"
 
 
 def test_a_form_is_read_whatever_its_content_type_says():
-    assert decode(form("%5B%5D"), "application/json") == []
+    assert decode(form("%5B%5D"), VOICE_STATUS, "application/json") == []
 
 
 @pytest.mark.timeout(5)
@@ -391,13 +396,13 @@ def test_a_form_is_read_whatever_its_content_type_says():
 def test_hostile_bodies_of_4_mib_cost_linear_time(piece):
     for prefix in (b"voice_status=", b"voice_status=%", b"voice_status=[", b""):
         with pytest.raises(NotAPush):
-            decode(prefix + piece * (4 * 2**20 // len(piece)))
+            decode(prefix + piece * (4 * 2**20 // len(piece)), VOICE_STATUS)
 
 
 @given(st.binary(max_size=300) | st.binary(max_size=300).map(lambda b: b"voice_status=" + b))
 def test_whatever_comes_is_reports_or_no_push(data):
     try:
-        found = decode(data)
+        found = decode(data, VOICE_STATUS)
     except NotAPush:
         return
     assert all(isinstance(report["sid"], str) for report in found)
@@ -405,10 +410,10 @@ def test_whatever_comes_is_reports_or_no_push(data):
 
 @given(_SUBMISSIONS, st.sampled_from(Wire), st.integers(0, 10_000), st.integers(0, 255))
 def test_a_body_with_a_wrong_byte_is_reports_or_no_push(submissions, wire, place, byte):
-    whole = bytearray(body(joined(submissions), wire))
+    whole = bytearray(body(joined(submissions), wire, VOICE_STATUS))
     whole[place % len(whole)] = byte
     try:
-        found = decode(bytes(whole))
+        found = decode(bytes(whole), VOICE_STATUS)
     except NotAPush:
         return
     assert all(isinstance(report["sid"], str) for report in found)

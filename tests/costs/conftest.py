@@ -11,6 +11,7 @@ import pytest
 
 from statuspush.core.batch import make_batch
 from statuspush.core.contract import Mode
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.report import read_submissions
 from statuspush.store.base import PushSettings
 from statuspush.store.sqlite import SqliteStore
@@ -57,11 +58,11 @@ def reports(count, *, accounts=1, first=0):
 
 
 def submissions(count, **how):
-    return read_submissions(reports(count, **how), ndjson=False, tz=SHANGHAI)
+    return read_submissions(reports(count, **how), VOICE_STATUS, ndjson=False, tz=SHANGHAI)
 
 
 def batch(count, **how):
-    return make_batch(submissions(count, **how))
+    return make_batch(submissions(count, **how), VOICE_STATUS)
 
 
 @contextlib.asynccontextmanager

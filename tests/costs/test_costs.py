@@ -14,6 +14,7 @@ from tests.costs.conftest import NOW, SHANGHAI, Calls, batch, open_store, report
 from statuspush.core.batch import make_batch
 from statuspush.core.contract import Wire
 from statuspush.core.decode import decode
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.lifecycle import Deliver
 from statuspush.core.outcome import Answered, Outcome, Verdict
 from statuspush.core.report import read_submissions
@@ -39,7 +40,7 @@ def show(what, measured):
 def test_calls_to_read_a_submission(count, limit):
     data = reports(count, accounts=10)
     with Calls() as calls:
-        read_submissions(data, ndjson=False, tz=SHANGHAI)
+        read_submissions(data, VOICE_STATUS, ndjson=False, tz=SHANGHAI)
     assert show("a report", calls.made / count) <= limit
 
 
@@ -49,7 +50,7 @@ def test_calls_to_read_a_submission(count, limit):
 def test_calls_to_make_a_batch(count, accounts, limit):
     made = submissions(count, accounts=accounts)
     with Calls() as calls:
-        make_batch(made)
+        make_batch(made, VOICE_STATUS)
     assert show("a report", calls.made / count) <= limit
 
 
@@ -65,16 +66,16 @@ def test_calls_to_make_a_batch(count, accounts, limit):
 def test_calls_to_build_a_body(count, limit, wire):
     (fragments,) = batch(count).bodies
     with Calls() as calls:
-        body(fragments, wire)
+        body(fragments, wire, VOICE_STATUS)
     assert show("a report", calls.made / count) <= limit
 
 
 @pytest.mark.parametrize(("count", "limit"), [(1, 39), (500, 5.6)])
 def test_calls_to_decode_a_body(count, limit):
     (fragments,) = batch(count).bodies
-    data = body(fragments, Wire.ROBUST)
+    data = body(fragments, Wire.ROBUST, VOICE_STATUS)
     with Calls() as calls:
-        decode(data)
+        decode(data, VOICE_STATUS)
     assert show("a report", calls.made / count) <= limit
 
 

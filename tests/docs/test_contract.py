@@ -9,14 +9,15 @@ import pytest
 
 from statuspush.core import wire
 from statuspush.core.ack import judge
-from statuspush.core.contract import PUSH_HEADERS, VOICE_STATUS, Wire
+from statuspush.core.contract import PUSH_HEADERS, Wire
 from statuspush.core.fragment import json_lines, sample_fragments
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.outcome import Answered, Cause, Outcome
 from statuspush.core.signature import sign
 from statuspush.store.base import PushSettings
 
 BOTH = pytest.mark.parametrize("name", ["docs/contract.md", "docs/contract.zh.md"])
-FRAGMENTS = sample_fragments()
+FRAGMENTS = sample_fragments(VOICE_STATUS)
 
 
 def _after(document, comment):
@@ -30,13 +31,15 @@ def _after(document, comment):
 @pytest.mark.parametrize("form", list(Wire))
 def test_bodies_are_those_of_the_code(document, name, form):
     """Each wire form of the sample reports."""
-    assert _after(document(name), f"body {form}").encode() == wire.body(FRAGMENTS, form)
+    assert _after(document(name), f"body {form}").encode() == wire.body(
+        FRAGMENTS, form, VOICE_STATUS
+    )
 
 
 @BOTH
 def test_the_decoded_value_and_curl_are_those_of_the_robust_body(document, name):
     """What a receiver sees, and what a person can send by hand."""
-    body = wire.body(FRAGMENTS, Wire.ROBUST).decode()
+    body = wire.body(FRAGMENTS, Wire.ROBUST, VOICE_STATUS).decode()
     (value,) = parse_qs(body)["voice_status"] if parse_qs(body) else []
     assert _after(document(name), "value robust") == value
     assert f"--data '{body}'" in _after(document(name), "curl")
@@ -47,7 +50,7 @@ def test_the_signature_is_that_of_the_code(document, name):
     """The example checks out."""
     lines = _after(document(name), "signature").splitlines()
     given = {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    body = wire.body(FRAGMENTS, Wire.ROBUST)
+    body = wire.body(FRAGMENTS, Wire.ROBUST, VOICE_STATUS)
     stamp = int(given["webhook-timestamp"])
     made = sign(given["secret"], given["webhook-id"], stamp, body)
     assert made == given["webhook-signature"]
@@ -61,7 +64,10 @@ def test_every_row_of_the_table_of_answers_is_judged_so(document, name):
     assert len(rows) > 10
     for status, body, outcome, *_ in rows:
         answer = body.strip("`").encode().decode("unicode_escape").encode("latin-1")
-        assert judge(Answered(int(status), answer)).outcome == outcome.strip("`"), (status, body)
+        assert judge(Answered(int(status), answer), VOICE_STATUS).outcome == outcome.strip("`"), (
+            status,
+            body,
+        )
 
 
 @BOTH
@@ -109,13 +115,13 @@ def test_the_example_receiver_takes_every_wire_form(document, name, tmp_path, mo
     kind = dict(PUSH_HEADERS)["Content-Type"]
     try:
         for form in Wire:
-            body = wire.body(FRAGMENTS, form)
+            body = wire.body(FRAGMENTS, form, VOICE_STATUS)
             answer = client.post("/voice_status", data=body, content_type=kind)
-            assert judge(Answered(answer.status_code, answer.data)).acknowledged
+            assert judge(Answered(answer.status_code, answer.data), VOICE_STATUS).acknowledged
     finally:
         module["db"].close()
     stored = sqlite3.connect(tmp_path / "calls.db")
     reports = [json.loads(row[0]) for row in stored.execute("SELECT report FROM calls")]
     stored.close()
-    expected = [json.loads(line) for line in json_lines(FRAGMENTS).splitlines()]
+    expected = [json.loads(line) for line in json_lines(FRAGMENTS, VOICE_STATUS).splitlines()]
     assert sorted(reports, key=str) == sorted(expected, key=str)

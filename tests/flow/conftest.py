@@ -10,6 +10,7 @@ import pytest
 
 from statuspush.core.contract import Mode
 from statuspush.core.decode import decode
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.outcome import Answered, Cause, Unanswered
 from statuspush.flow.accept import Accept
 from statuspush.flow.cut import Cut
@@ -69,7 +70,7 @@ class Posted:
 
     @property
     def reports(self):
-        return decode(self.request.body)
+        return decode(self.request.body, VOICE_STATUS)
 
     @property
     def sids(self):
@@ -287,7 +288,7 @@ class House:
         first = len(self.submitted[name])
         sids = [f"{name}-{number}" for number in range(first, first + count)]
         body = json.dumps([report(name, sid, **changes) for sid in sids]).encode()
-        appended = await self.accept.accept(body, ndjson=False)
+        appended = await self.accept.accept(body, VOICE_STATUS, ndjson=False)
         self.cut.wake()
         assert appended.accepted == count
         self.submitted[name].extend(sids)

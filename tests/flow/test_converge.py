@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from statuspush.core.fragment import json_lines
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.lifecycle import State
 from statuspush.core.outcome import Answered, Cause, Unanswered
 
@@ -74,7 +75,9 @@ async def check(house, customers, names, crashes):
         assert {push.state for push in pushes} <= {State.DELIVERED, State.EXHAUSTED}
         ended = {State.DELIVERED: [], State.EXHAUSTED: []}
         for push in pushes:
-            for fragment in json_lines((await house.push(push.id)).fragments).splitlines():
+            for fragment in json_lines(
+                (await house.push(push.id)).fragments, VOICE_STATUS
+            ).splitlines():
                 ended[push.state].append(json.loads(fragment)["sid"])
         assert sorted(chain.from_iterable(ended.values())) == sorted(house.submitted[name])
         assert set(ended[State.DELIVERED]) <= customers.acknowledged

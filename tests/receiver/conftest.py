@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.receiver.endpoint import Endpoint
 from statuspush.receiver.gate import Gate
 from statuspush.receiver.inbox import Inbox, read_batches
@@ -48,7 +49,7 @@ def kept(inbox, account=None):
 
 @pytest.fixture
 def inbox(tmp_path):
-    opened = Inbox(tmp_path / "inbox.db")
+    opened = Inbox(tmp_path / "inbox.db", VOICE_STATUS)
     opened.open()
     yield opened
     opened.close()
@@ -62,4 +63,4 @@ def clock():
 @pytest.fixture
 def endpoint(inbox, clock):
     """Make an endpoint with this gate."""
-    return lambda **gate: Endpoint(inbox, Gate(**gate), clock)
+    return lambda **gate: Endpoint(inbox, Gate(**gate), clock, VOICE_STATUS)

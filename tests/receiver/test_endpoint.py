@@ -13,7 +13,8 @@ from tests.receiver.conftest import FORM, NOW, kept, push
 from statuspush.core.ack import judge
 from statuspush.core.contract import Wire
 from statuspush.core.errors import InputError
-from statuspush.core.fragment import SAMPLE_REPORTS, sample_fragments
+from statuspush.core.fragment import sample_fragments
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.outcome import Answered
 from statuspush.core.signature import sign
 from statuspush.core.wire import body as sent
@@ -34,9 +35,9 @@ def accept(endpoint, body, **headers):
 
 @pytest.mark.parametrize("wire", list(Wire))
 def test_every_wire_form_of_the_sender_is_acknowledged_and_kept(endpoint, inbox, wire):
-    answer = accept(endpoint(), sent(sample_fragments(), wire))
-    assert judge(Answered(answer.status, answer.body)).acknowledged
-    assert kept(inbox) == [report.sid for report in SAMPLE_REPORTS]
+    answer = accept(endpoint(), sent(sample_fragments(VOICE_STATUS), wire, VOICE_STATUS))
+    assert judge(Answered(answer.status, answer.body), VOICE_STATUS).acknowledged
+    assert kept(inbox) == [report.sid for report in VOICE_STATUS.samples]
 
 
 def test_an_answer_is_plain_text(endpoint):
@@ -84,7 +85,7 @@ def test_what_is_no_push_is_refused_with_the_reason(endpoint, inbox, body, reaso
     answer = accept(door, body)
     assert answer.status == 400
     assert len(answer.body) > 10
-    assert not judge(Answered(answer.status, answer.body)).acknowledged
+    assert not judge(Answered(answer.status, answer.body), VOICE_STATUS).acknowledged
     assert door.counts == {reason: 1}
     assert kept(inbox) == []
 

@@ -13,6 +13,7 @@ import pytest
 from tests.receiver.conftest import batches, kept
 
 from statuspush.core.errors import StoreRefused
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.receiver import inbox as inboxes
 from statuspush.receiver.inbox import Inbox, InboxFull, InboxUnavailable, Stored, seen
 from statuspush.storage import checkpoint
@@ -36,7 +37,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def inbox(path):
-    opened = Inbox(path)
+    opened = Inbox(path, VOICE_STATUS)
     opened.open()
     yield opened
     opened.close()
@@ -144,7 +145,7 @@ def test_pushes_of_many_threads_share_commits_and_none_is_lost(inbox):
 
 def test_a_second_process_is_refused(inbox, path):
     with pytest.raises(StoreRefused, match="another statuspush process"):
-        Inbox(path).open()
+        Inbox(path, VOICE_STATUS).open()
 
 
 def test_a_database_of_the_sender_is_refused(path):
@@ -152,7 +153,7 @@ def test_a_database_of_the_sender_is_refused(path):
     connection.execute("CREATE TABLE pushes (id)")
     connection.close()
     with pytest.raises(StoreRefused, match="another program"):
-        Inbox(path).open()
+        Inbox(path, VOICE_STATUS).open()
 
 
 def test_a_full_disk_acknowledges_nothing_and_heals(inbox, path):
@@ -173,7 +174,7 @@ def test_a_call_with_a_defect_fails_and_the_inbox_goes_on(inbox):
 
 
 def test_more_than_memory_may_hold_is_refused(path):
-    inbox = Inbox(path, max_waiting_bytes=1000)
+    inbox = Inbox(path, VOICE_STATUS, max_waiting_bytes=1000)
     inbox.open()
     go_on = threading.Event()
     held = inbox.run(lambda c: go_on.wait(10))
@@ -199,7 +200,7 @@ def test_after_close_nothing_is_taken(inbox, path):
 
 def test_new_reports_are_told_of(path):
     told = threading.Event()
-    inbox = Inbox(path, stored=told.set)
+    inbox = Inbox(path, VOICE_STATUS, stored=told.set)
     inbox.open()
     put(inbox, "a")
     assert told.is_set()
@@ -213,7 +214,7 @@ WRITES = """
 import sys
 from pathlib import Path
 from statuspush.receiver.inbox import Inbox
-inbox = Inbox(Path(sys.argv[1]))
+inbox = Inbox(Path(sys.argv[1]), VOICE_STATUS)
 inbox.open()
 first = int(sys.argv[2])
 for number in range(first, first + 1_000_000):
@@ -234,7 +235,7 @@ def test_kill_9_loses_nothing_that_was_acknowledged(path):
             os.kill(process.pid, signal.SIGKILL)
             told += [int(line) for line in process.stdout.read().split(b"\n")[:-1]]
         first = told[-1] + 1
-    inbox = Inbox(path)
+    inbox = Inbox(path, VOICE_STATUS)
     inbox.open()
     found = kept(inbox)
     inbox.close()
@@ -309,7 +310,7 @@ def test_an_inbox_may_be_a_symbolic_link(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "link.db").symlink_to(tmp_path / "elsewhere" / "inbox.db")
     for repeats in (0, 1):
-        linked = Inbox(tmp_path / "link.db")
+        linked = Inbox(tmp_path / "link.db", VOICE_STATUS)
         linked.open()
         assert put(linked, "a").repeats == repeats
         linked.close()

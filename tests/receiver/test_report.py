@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from statuspush.core.fragment import SAMPLE_REPORTS
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.receiver import Report, Status
 
 FIELDS = {
@@ -96,6 +96,6 @@ def test_equal_reports_of_two_accounts_differ():
 
 
 def test_the_samples_of_the_sender_are_understood():
-    keys = [each for each in SAMPLE_REPORTS[1].__struct_fields__ if each != "account"]
-    sent = {key: getattr(SAMPLE_REPORTS[1], key) for key in keys}
-    assert Report(sent).error_msg == SAMPLE_REPORTS[1].error_msg
+    keys = [each for each in VOICE_STATUS.samples[1].__struct_fields__ if each != "account"]
+    sent = {key: getattr(VOICE_STATUS.samples[1], key) for key in keys}
+    assert Report(sent).error_msg == VOICE_STATUS.samples[1].error_msg

@@ -15,11 +15,12 @@ import msgspec
 import pytest
 
 from statuspush.core.batch import make_batch
-from statuspush.core.contract import VOICE_STATUS, Mode
+from statuspush.core.contract import Mode
 from statuspush.core.fragment import json_lines
+from statuspush.core.kinds import VOICE_STATUS
+from statuspush.core.kinds.voice_status import Submission
 from statuspush.core.lifecycle import State, decide
 from statuspush.core.outcome import Outcome, Verdict
-from statuspush.core.report import Submission
 from statuspush.core.wire import encoded_size
 from statuspush.storage import sid_filter
 from statuspush.storage.file import connect
@@ -53,7 +54,7 @@ def report(number, account="acme", **fields):
 def sids(found):
     """The sids in a claim, a push or its fragments, in order."""
     lines = found if isinstance(found, bytes) else found.fragments
-    return [json.loads(line)["sid"] for line in json_lines(lines).splitlines()]
+    return [json.loads(line)["sid"] for line in json_lines(lines, VOICE_STATUS).splitlines()]
 
 
 def state_under_way(state):
@@ -101,7 +102,7 @@ class SqliteLayout:
         """What the memory holds is what the next process would read from the disk."""
         connection = connect(self.path, read_only=True)
         try:
-            log = ReportLog(connection)
+            log = ReportLog(connection, VOICE_STATUS)
             log.load_runs()
             states = {state.id: state for state in load_accounts(connection)}
             log.load_tails(states, store._now)
@@ -194,7 +195,7 @@ class Desk:
         return [report(number, account, **fields) for number in range(first, first + count)]
 
     async def append(self, reports):
-        appended = await self.store.append_reports(make_batch(reports), self.now)
+        appended = await self.store.append_reports(make_batch(reports, VOICE_STATUS), self.now)
         if self.layout.run_reports is not None:
             await self.settle()
         return appended
@@ -224,7 +225,7 @@ class Desk:
             held = claim.fragments.split(b"\n")
             middle = len(held) - len(held) // 2
             half_bytes = max(
-                encoded_size(b"\n".join(half), claim.settings.wire)
+                encoded_size(b"\n".join(half), claim.settings.wire, VOICE_STATUS)
                 for half in (held[:middle], held[middle:] or held)
             )
         return Recording(
@@ -243,6 +244,7 @@ class Desk:
                 reports=claim.reports,
                 ended_at=self.now,
                 retry_interval_ms=RETRY_MS,
+                kind=VOICE_STATUS,
             ),
             half_bytes=half_bytes,
             slow=slow,

@@ -3,8 +3,9 @@
 import pytest
 
 from statuspush.core import batch
-from statuspush.core.fragment import fragments, json_lines
-from statuspush.core.report import Submission
+from statuspush.core.fragment import json_lines
+from statuspush.core.kinds import VOICE_STATUS
+from statuspush.core.kinds.voice_status import Submission
 from statuspush.store.base import UnknownAccounts
 from statuspush.store.sqlite import log, lookups
 
@@ -49,7 +50,7 @@ async def test_a_sid_twice_in_a_call_is_stored_once_the_first_one(desk):
     await desk.account()
     await desk.append([desk.report(1, duration=1), desk.report(2), desk.report(1, duration=2)])
     (found,) = await desk.find(sid="sid-1")
-    assert b'"duration":1,' in json_lines(found.fragment)
+    assert b'"duration":1,' in json_lines(found.fragment, VOICE_STATUS)
     assert await desk.deliver_all() == [["sid-1", "sid-2"]]
 
 
@@ -158,7 +159,7 @@ async def test_fragments_are_kept_byte_for_byte(desk):
         Submission("acme", "s2", "2026-01-02 11:00:00", 0, "152", "FAIL", "", "用户\n\t\\\"'"),
     ]
     await desk.append(reports)
-    assert (await desk.claim_one()).fragments == b"\n".join(fragments(reports))
+    assert (await desk.claim_one()).fragments == b"\n".join(VOICE_STATUS.fragments(reports))
 
 
 async def test_colliding_fingerprints_make_no_false_duplicate(desk, colliding):

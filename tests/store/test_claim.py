@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from statuspush.core.contract import Mode, Wire
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.lifecycle import State
 from statuspush.core.wire import body
 
@@ -67,7 +68,7 @@ async def test_a_push_stays_within_the_byte_cap(desk, wire):
     pushes, sizes = [], []
     while claims := await desk.claim():
         pushes += [desk.sids(claim) for claim in claims]
-        sizes += [len(body(claim.fragments, wire)) for claim in claims]
+        sizes += [len(body(claim.fragments, wire, VOICE_STATUS)) for claim in claims]
         assert all(claim.fragments.count(b"\n") + 1 == claim.reports for claim in claims)
         await desk.deliver(claims)
     assert list(itertools.chain(*pushes)) == sids
@@ -86,7 +87,7 @@ async def test_the_learned_size_caps_like_the_given_one(desk):
     await desk.submit(20)
     claim = await desk.claim_one()
     assert 1 <= claim.reports < 20
-    assert len(body(claim.fragments, Wire.ROBUST)) <= 1000
+    assert len(body(claim.fragments, Wire.ROBUST, VOICE_STATUS)) <= 1000
 
 
 async def test_the_given_size_caps_below_the_learned_one(desk):

@@ -15,7 +15,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from statuspush.core.contract import VOICE_STATUS, Mode
+from statuspush.core.contract import Mode
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.lifecycle import State
 from statuspush.core.outcome import Outcome
 from statuspush.store.base import Conflict

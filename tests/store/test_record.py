@@ -3,7 +3,8 @@
 import pytest
 from msgspec.structs import replace
 
-from statuspush.core.contract import VOICE_STATUS, Mode
+from statuspush.core.contract import Mode
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.lifecycle import State
 from statuspush.core.outcome import Outcome, Verdict
 from statuspush.store.base import Health, StateCounts

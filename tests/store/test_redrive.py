@@ -7,6 +7,7 @@ import pytest
 
 from statuspush.core.batch import make_batch
 from statuspush.core.contract import Mode
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.lifecycle import State
 from statuspush.store.base import Conflict, UnknownPush
 from statuspush.store.sqlite import redrive as slices
@@ -305,7 +306,7 @@ async def test_a_redrive_takes_only_what_was_there_when_it_was_asked_for(desk, m
     sent = Counter()
     asked = asyncio.create_task(redrive(desk, {State.DELIVERED}))
     for _ in range(100):
-        await desk.store.append_reports(make_batch(desk.reports(1)), desk.now)
+        await desk.store.append_reports(make_batch(desk.reports(1), VOICE_STATUS), desk.now)
         for claim in await desk.claim():
             sent.update(desk.sids(claim))
             await desk.deliver(claim)

@@ -14,6 +14,7 @@ import httpx
 import pytest
 import uvicorn
 
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.lifecycle import decide
 from statuspush.core.outcome import Outcome, Verdict
 from statuspush.flow import send
@@ -260,6 +261,7 @@ class Customer:
                         reports=push.reports,
                         ended_at=now,
                         retry_interval_ms=300_000,
+                        kind=VOICE_STATUS,
                     ),
                 )
                 for push in pushes

@@ -6,6 +6,7 @@ from pathlib import Path
 from statuspush.bench.reports import Plan
 from statuspush.bench.sink import Journal
 from statuspush.core.decode import decode
+from statuspush.core.kinds import VOICE_STATUS
 
 _MANY = 255
 
@@ -36,7 +37,7 @@ def reconcile(journal: Path, plan: Plan, requests: int) -> Reconciliation:
         seen += 1
         first, last = first or at, at
         account = path[1:]
-        for report in decode(body):
+        for report in decode(body, VOICE_STATUS):
             number = plan.number(str(report["sid"]))
             if number is None or number >= count:
                 misdirected += 1

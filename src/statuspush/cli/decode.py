@@ -31,8 +31,9 @@ def decode(
     """
     # The decoder of the receiver, so that this command and a receiver never differ.
     from statuspush.core.decode import decode as decode_body  # noqa: PLC0415
+    from statuspush.core.kinds import VOICE_STATUS  # noqa: PLC0415
 
     with opened(file) as stream:
         body = stream.read()
-    for report in decode_body(body):
+    for report in decode_body(body, VOICE_STATUS):
         typer.echo(json_module.dumps(report, ensure_ascii=False, indent=2 if pretty else None))

@@ -61,8 +61,8 @@ def list_troubles(
     json: JsonFlag = False,
 ) -> None:
     """List the dead letters: reports that a handler was given up with, the newest first."""
+    from statuspush.core.lines import read_line  # noqa: PLC0415
     from statuspush.receiver.inbox import ledger  # noqa: PLC0415
-    from statuspush.receiver.lines import read_line  # noqa: PLC0415
 
     with _opened(inbox) as connection:
         found = ledger.list_troubles(connection, dead=not everything, sid=sid, limit=limit)
@@ -97,21 +97,24 @@ def list_troubles(
 
 
 def find(
-    value: Annotated[str, typer.Argument(help="A sid, or a number as it was sent.")],
+    value: Annotated[str, typer.Argument(help="A sid, or a number or uid as it was sent.")],
     inbox: InboxUrl = _DEFAULT,
     *,
     limit: Annotated[int, typer.Option(min=1, max=10_000, metavar="N")] = 100,
 ) -> None:
-    """Print the reports with this sid or number as JSON lines, the newest first.
+    """Print the reports with this sid, number or uid as JSON lines, the newest first.
 
     Exit status 1 if there is none within the window.
     """
+    from statuspush.core.kinds import VOICE_STATUS  # noqa: PLC0415
+    from statuspush.core.kinds.voice_status import Report  # noqa: PLC0415
     from statuspush.receiver.inbox import ledger  # noqa: PLC0415
-    from statuspush.receiver.report import Report  # noqa: PLC0415
 
     with _opened(inbox) as connection:
         count = 0
-        for arrived_at, account, fields in ledger.find_reports(connection, value, limit):
+        for arrived_at, account, fields in ledger.find_reports(
+            connection, VOICE_STATUS.search, value, limit
+        ):
             told = {"arrived_at": _moment(arrived_at), "account": account}
             typer.echo(Report(told | dict(Report(fields).as_dict())).json())
             count += 1

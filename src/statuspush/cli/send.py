@@ -12,8 +12,9 @@ import typer
 from statuspush.cli.account import parse_header
 from statuspush.cli.files import opened
 from statuspush.cli.terminal import JsonFlag, console, examples, language_of, print_json
-from statuspush.core.contract import PUSH_HEADERS, VOICE_STATUS, Wire
+from statuspush.core.contract import PUSH_HEADERS, Wire
 from statuspush.core.errors import InputError
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.words import Language, Words
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class _Push:
         from statuspush.core.wire import body  # noqa: PLC0415
         from statuspush.transport import PostRequest  # noqa: PLC0415
 
-        content = body(self.fragments, self.wire)
+        content = body(self.fragments, self.wire, VOICE_STATUS)
         now = time()
         push = f"test_{int(now * 1000)}"
         headers = [*PUSH_HEADERS, ("webhook-id", push), ("X-Push-Attempt", str(self.attempt))]
@@ -134,21 +135,21 @@ async def _send(push: _Push, *, allow_private: bool) -> tuple["Verdict", float, 
         result = await transport.post(request)
     finally:
         await transport.close()
-    return judge(result), perf_counter() - began, len(request.body)
+    return judge(result, VOICE_STATUS), perf_counter() - began, len(request.body)
 
 
 def _fragments(file: str | None) -> bytes:
     """The reports as they are stored, newline-joined."""
-    from statuspush.core import fragment  # noqa: PLC0415
+    from statuspush.core.fragment import sample_fragments  # noqa: PLC0415
 
     if file is None:
-        return fragment.sample_fragments()
+        return sample_fragments(VOICE_STATUS)
     from statuspush.cli.submitting.read import Format, read_reports  # noqa: PLC0415
     from statuspush.core.report import InvalidReports, read_submissions  # noqa: PLC0415
 
     lines = []
     with opened(file) as stream:
-        for line in read_reports(stream, Format.AUTO, file, _ACCOUNT):
+        for line in read_reports(stream, Format.AUTO, file, _ACCOUNT, VOICE_STATUS):
             if line.error:
                 raise InputError(f"line {line.number}: {line.error}")
             lines.append(line)
@@ -158,11 +159,11 @@ def _fragments(file: str | None) -> bytes:
         raise InputError(f"{file}: there are no reports in it")
     body = b"\n".join(line.json for line in lines)
     try:
-        reports = read_submissions(body, ndjson=True, tz=ZoneInfo(_ZONE))
+        reports = read_submissions(body, VOICE_STATUS, ndjson=True, tz=ZoneInfo(_ZONE))
     except InvalidReports as error:
         found = [f"line {lines[e.index].number}: {e.field}: {e.words.en}" for e in error.errors]
         raise InputError("\n  ".join([f"{error.total} mistakes in the reports", *found])) from None
-    return b"\n".join(fragment.fragments(reports))
+    return b"\n".join(VOICE_STATUS.fragments(reports))
 
 
 def _extra(lines: list[str] | None) -> list[tuple[str, str]]:
@@ -177,7 +178,7 @@ def _extra(lines: list[str] | None) -> list[tuple[str, str]]:
 def _document(verdict: "Verdict", seconds: float, size: int, fragments: bytes) -> dict[str, object]:
     from statuspush.core.hints import hint  # noqa: PLC0415
 
-    said = hint(verdict)
+    said = hint(verdict, VOICE_STATUS)
     return {
         "acknowledged": verdict.acknowledged,
         "outcome": verdict.outcome.value,
@@ -203,7 +204,7 @@ def _print(
     style = "bold green" if verdict.acknowledged else "bold red"
     mark = "✓" if verdict.acknowledged else "✗"
     lines = [
-        Text.assemble((f"{mark} {hint(verdict).to(language)}", style)),
+        Text.assemble((f"{mark} {hint(verdict, VOICE_STATUS).to(language)}", style)),
         Text(
             Words(
                 f"  {reports} reports, {size:,} bytes, {seconds * 1000:.0f} ms",

@@ -20,6 +20,7 @@ from statuspush.cli.client import (
 from statuspush.cli.files import opened
 from statuspush.cli.submitting.read import Counted, Format, read_reports
 from statuspush.cli.terminal import JsonFlag, examples, note, print_json, stderr_is_terminal
+from statuspush.core.kinds import VOICE_STATUS
 
 if TYPE_CHECKING:
     from statuspush.cli.submitting.upload import Plan, Tally
@@ -114,7 +115,7 @@ def _run(
     from statuspush.cli.submitting.upload import upload  # noqa: PLC0415
 
     source = Counted(stream)
-    lines = read_reports(source, form, file, account)
+    lines = read_reports(source, form, file, account, VOICE_STATUS)
     with _progress(stream, source, tally, quiet=quiet) as say:
         asyncio.run(upload(lines, plan, tally, say))
 

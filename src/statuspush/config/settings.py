@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from statuspush.config import parse
 from statuspush.config.parse import MIB, Network, Parser
-from statuspush.core.contract import VOICE_STATUS
+from statuspush.core.kinds import VOICE_STATUS
 
 T = TypeVar("T")
 PREFIX: Final = "STATUSPUSH_"
@@ -230,6 +230,16 @@ class Settings:
     def database_path(self) -> Path:
         """The SQLite file; a relative one counts from the working directory."""
         return Path(self.database.removeprefix("sqlite:///"))
+
+    @property
+    def retry_interval_ms(self) -> int | None:
+        """The interval in milliseconds, for all kinds of report.
+
+        ``None`` when it is left at the contract's: then each kind has its own.
+        """
+        if self.retry_interval_seconds == VOICE_STATUS.retry_interval_seconds:
+            return None
+        return round(self.retry_interval_seconds * 1000)
 
     def warnings(self) -> tuple[str, ...]:
         """What is allowed but seldom meant, in sentences for the log of the start."""

@@ -1,8 +1,8 @@
 """The acknowledgement: the verdict on an endpoint's answer (contract section 3)."""
 
-from typing import Final
+from typing import Any, Final
 
-from statuspush.core.contract import VOICE_STATUS, Kind
+from statuspush.core.kinds.kind import Kind
 from statuspush.core.outcome import Answered, Outcome, SendResult, Unanswered, Verdict
 
 KEPT_ANSWER_BYTES: Final = 256
@@ -11,12 +11,12 @@ KEPT_ANSWER_BYTES: Final = 256
 _BOM: Final = b"\xef\xbb\xbf"
 
 
-def judge(result: SendResult, kind: Kind = VOICE_STATUS) -> Verdict:
+def judge(result: SendResult, kind: Kind[Any]) -> Verdict:
     """Judge what came back from an endpoint (contract section 3).
 
-    A push is acknowledged by a status of 2xx and a body of at most 64 bytes which, with a leading
-    UTF-8 BOM and surrounding ASCII white space removed, is one of the kind's answers, letter for
-    letter. Bodies are never inflated, so a compressed one acknowledges nothing.
+    A push is acknowledged by a status of 2xx and a body of at most ``kind.max_answer_bytes``
+    which, with a leading UTF-8 BOM and surrounding ASCII white space removed, is one of the kind's
+    answers, letter for letter. Bodies are never inflated, so a compressed one acknowledges nothing.
     """
     if isinstance(result, Unanswered):
         return Verdict(Outcome(result.cause.value), None, b"", result.detail)
@@ -25,7 +25,7 @@ def judge(result: SendResult, kind: Kind = VOICE_STATUS) -> Verdict:
     )
 
 
-def _outcome(answered: Answered, kind: Kind) -> Outcome:
+def _outcome(answered: Answered, kind: Kind[Any]) -> Outcome:
     if answered.status == 413:
         return Outcome.TOO_LARGE
     if 300 <= answered.status <= 399:

@@ -1,31 +1,32 @@
 """The reports of one submission as the store takes them in: stored form and fingerprints.
 
 A batch is made where the submission was checked, so that an engine neither writes JSON nor
-hashes text, and it pickles as four flat values.
+hashes text, and it pickles as five flat values.
 """
 
 from array import array
 from collections.abc import Sequence
 from itertools import chain, islice
 from struct import Struct
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import xxhash
 
-from statuspush.core.fragment import fragment, fragments
-from statuspush.core.report import Submission
+from statuspush.core.kinds.kind import SEARCH_KEYS, Kind, S
 
-NO_UID: Final = 0
-"""Stands where a report has no uid; no text has it as its fingerprint."""
+NO_TEXT: Final = 0
+"""Stands where a report has no text under a search key; no text has it as its fingerprint."""
 
 _hash: Final = xxhash.xxh3_64_intdigest
-_pack_one: Final = Struct("=3Q").pack
+_pack_one: Final = Struct(f"={SEARCH_KEYS}Q").pack
 
 
 class Batch(msgspec.Struct, frozen=True, gc=False):
     """The reports of one submission, grouped by account; made by :func:`make_batch`."""
 
+    kind: str
+    """Name of the kind of all the reports."""
     accounts: list[str]
     """Each account once, in the order of its first report."""
     counts: list[int]
@@ -33,60 +34,82 @@ class Batch(msgspec.Struct, frozen=True, gc=False):
     bodies: list[bytes]
     """Each account's fragments (core.fragment), newline-joined, in the submission's order."""
     keys: bytes
-    """Fingerprints in the order of ``bodies``, 8 bytes each in the machine's byte order: all
-    sids, then all mobiles, then all uids (:data:`NO_UID` for none)."""
+    """Fingerprints in the order of ``bodies``, as :func:`fingerprints` gives them."""
 
     @property
     def reports(self) -> int:
         """How many reports it holds."""
-        return len(self.keys) // (3 * 8)
+        return len(self.keys) // (SEARCH_KEYS * 8)
 
 
 def fingerprint(text: str) -> int:
-    """64 bits, never 0, that stand for a sid, mobile or uid; whoever finds one compares texts."""
+    """64 bits, never 0, that stand for a text; whoever finds a report by them compares texts."""
     try:
         return _hash(text.encode()) or 1
     except UnicodeEncodeError:  # half a surrogate pair, which JSON can spell
         return _hash(text.encode("utf-8", "surrogatepass")) or 1
 
 
-def make_batch(submissions: Sequence[Submission]) -> Batch:
+def fingerprints(reports: Sequence[Any], kind: Kind[Any]) -> bytes:
+    """Give what an engine finds reports by: 8 bytes per search key, in the machine's byte order.
+
+    First all reports' unique ids, then all values of the second search key, then of the third;
+    :data:`NO_TEXT` where a report or its kind has none. ``reports`` are submitted reports, or
+    what :func:`statuspush.core.fragment.found_in` reads.
+    """
+    keys: list[int] = []
+    for text_of in kind.columns_of:
+        try:
+            keys += [
+                NO_TEXT if text is None else _hash(text.encode()) or 1
+                for text in map(text_of, reports)
+            ]
+        except UnicodeEncodeError:
+            keys += [
+                NO_TEXT if text is None else fingerprint(text) for text in map(text_of, reports)
+            ]
+    keys += [NO_TEXT] * (SEARCH_KEYS * len(reports) - len(keys))
+    return array("Q", keys).tobytes()
+
+
+def make_batch(submissions: Sequence[S], kind: Kind[S]) -> Batch:
     """Write the reports in their stored form and group them by account."""
     if len(submissions) == 1:
-        return _batch_of_one(submissions[0])
+        return _batch_of_one(submissions[0], kind)
     groups = _by_account(submissions)
     ordered = submissions
     if len(groups) == 1:
-        bodies = [b"\n".join(fragments(submissions))]
+        bodies = [b"\n".join(kind.fragments(submissions))]
     elif len(groups) == len(submissions):
-        bodies = fragments(submissions)
+        bodies = kind.fragments(submissions)
     else:
         ordered = list(chain.from_iterable(groups.values()))
-        lines = iter(fragments(ordered))
+        lines = iter(kind.fragments(ordered))
         bodies = [b"\n".join(islice(lines, len(group))) for group in groups.values()]
-    return Batch(list(groups), list(map(len, groups.values())), bodies, _keys(ordered))
+    keys = fingerprints(ordered, kind)
+    return Batch(kind.name, list(groups), list(map(len, groups.values())), bodies, keys)
 
 
-def _batch_of_one(report: Submission) -> Batch:
+def _batch_of_one(report: S, kind: Kind[S]) -> Batch:
     """The same at two thirds of the cost: a platform may submit every report by itself."""
-    uid = NO_UID if report.uid is None else fingerprint(report.uid)
-    keys = _pack_one(fingerprint(report.sid), fingerprint(report.mobile), uid)
-    return Batch([report.account], [1], [fragment(report)], keys)
+    one, two, three = kind.texts_of(report)
+    try:
+        keys = _pack_one(
+            _hash(one.encode()) or 1,
+            NO_TEXT if two is None else _hash(two.encode()) or 1,
+            NO_TEXT if three is None else _hash(three.encode()) or 1,
+        )
+    except UnicodeEncodeError:
+        keys = fingerprints((report,), kind)
+    return Batch(kind.name, [report.account], [1], kind.fragments((report,)), keys)
 
 
-def _by_account(submissions: Sequence[Submission]) -> dict[str, Sequence[Submission]]:
+def _by_account(submissions: Sequence[S]) -> dict[str, Sequence[S]]:
     accounts = [submission.account for submission in submissions]
     names = dict.fromkeys(accounts)
     if len(names) == 1:
         return {accounts[0]: submissions}
-    groups: dict[str, list[Submission]] = {name: [] for name in names}
+    groups: dict[str, list[S]] = {name: [] for name in names}
     for account, submission in zip(accounts, submissions, strict=True):
         groups[account].append(submission)
     return dict(groups)
-
-
-def _keys(reports: Sequence[Submission]) -> bytes:
-    keys = array("Q", [fingerprint(report.sid) for report in reports])
-    keys.extend([fingerprint(report.mobile) for report in reports])
-    keys.extend([NO_UID if (uid := report.uid) is None else fingerprint(uid) for report in reports])
-    return keys.tobytes()

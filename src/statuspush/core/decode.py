@@ -7,12 +7,12 @@ takes one encoding off after another until what remains is JSON, so it needs to 
 import json
 from binascii import a2b_qp
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
-from statuspush.core.contract import VOICE_STATUS, Kind
 from statuspush.core.errors import InputError
+from statuspush.core.kinds.kind import Kind
 
 MAX_ENCODINGS: Final = 5
 """Most encodings taken off; three occur in the field, the bound keeps hostile bodies cheap."""
@@ -30,6 +30,7 @@ class Reason(StrEnum):
     NOT_JSON = "not_json"
     NOT_REPORTS = "not_reports"
     NO_SID = "no_sid"
+    """A report is without its kind's unique id."""
 
 
 class NotAPush(InputError):
@@ -42,27 +43,28 @@ class NotAPush(InputError):
 
 
 def decode(
-    body: bytes, content_type: str | None = None, kind: Kind = VOICE_STATUS
+    body: bytes, kind: Kind[Any], content_type: str | None = None
 ) -> list[dict[str, object]]:
     """Read the reports out of a push, whatever way its sender encodes (contract section 6).
 
     ``body`` is the form as it came, never decoded before. Bare JSON without the parameter is taken
-    as well; ``content_type``, when given, tells that even of a body that does not look like it.
+    as well, and recognised by its ``content_type``, when given, even if it does not look like it.
     Returns the reports in order as they were sent: unknown keys are kept, missing ones stay
-    missing; only a ``sid`` sent as a number becomes a string. Raises :class:`NotAPush`.
+    missing; only a unique id (``sid``) sent as a number becomes a string. Raises
+    :class:`NotAPush`.
 
     The work is linear in the size of the body.
     """
     value = _parameter(body, content_type, kind)
     parsed = _parsed(value)
     reports = [parsed] if isinstance(parsed, dict) else parsed
-    return [_report(index, report) for index, report in enumerate(reports)]
+    return [_report(index, report, kind.unique) for index, report in enumerate(reports)]
 
 
-def _parameter(body: bytes, content_type: str | None, kind: Kind) -> bytes:
+def _parameter(body: bytes, content_type: str | None, kind: Kind[Any]) -> bytes:
     """Find the value of the kind's parameter, still encoded as often as the sender did."""
     bare = body.removeprefix(_BOM).strip()
-    name = kind.parameter.encode() + b"="
+    name = kind.form_start
     if bare.startswith(name):
         start = len(name)
     elif bare.startswith((b"[", b"{")) or "json" in (content_type or "").lower():
@@ -140,12 +142,12 @@ def _percent_decoded(text: bytes) -> bytes | None:
     return decoded if well_formed else None
 
 
-def _report(index: int, report: object) -> dict[str, object]:
+def _report(index: int, report: object, unique: str) -> dict[str, object]:
     if not isinstance(report, dict):
         raise NotAPush(Reason.NOT_REPORTS, f"report {index} is not a JSON object")
-    sid = report.get("sid")
-    if isinstance(sid, int | float) and not isinstance(sid, bool):
-        report["sid"] = sid = str(sid)
-    if not isinstance(sid, str) or not sid:
-        raise NotAPush(Reason.NO_SID, f"report {index} has no sid")
+    found = report.get(unique)
+    if isinstance(found, int | float) and not isinstance(found, bool):
+        report[unique] = found = str(found)
+    if not isinstance(found, str) or not found:
+        raise NotAPush(Reason.NO_SID, f"report {index} has no {unique}")
     return report

@@ -4,38 +4,41 @@ Each hint is one sentence, chosen by what the sender keeps of an attempt (contra
 sentence).
 """
 
-from typing import Final, assert_never
+from typing import Any, Final, assert_never
 
+from statuspush.core.kinds.kind import Kind
 from statuspush.core.outcome import Outcome, Verdict
 from statuspush.core.words import Words
 
 _BOM: Final = b"\xef\xbb\xbf"
 _GZIP: Final = b"\x1f\x8b"
-_MOST_BYTES: Final = 64
 
 _ACKNOWLEDGED: Final = Words("acknowledged", "已确认")
 
 
-def hint(verdict: Verdict) -> Words:
+def hint(verdict: Verdict, kind: Kind[Any]) -> Words:
     """Say in one sentence what came back and what to change at the endpoint.
+
+    ``kind`` is that of the push, whose answers may differ.
 
     An acknowledged push gives just ``acknowledged``. The words of a library or of the operating
     system are put in brackets behind the sentence when no answer came.
     """
-    words = _words(verdict.outcome, verdict.http_status, verdict.answer, verdict.detail)
+    words = _words(verdict, kind)
     if verdict.http_status is None and verdict.detail:
         return Words(f"{words.en} ({verdict.detail})", f"{words.zh}（{verdict.detail}）")
     return words
 
 
-def _words(outcome: Outcome, status: int | None, answer: bytes, detail: str) -> Words:  # noqa: PLR0911 PLR0912 -- one line per outcome
-    match outcome:
+def _words(verdict: Verdict, kind: Kind[Any]) -> Words:  # noqa: PLR0911 PLR0912 -- one line per outcome
+    status, word = verdict.http_status, _word(kind)
+    match verdict.outcome:
         case Outcome.ACKNOWLEDGED:
             return _ACKNOWLEDGED
         case Outcome.WRONG_ANSWER:
-            return _wrong_answer(answer, detail)
+            return _wrong_answer(verdict.answer, verdict.detail, kind)
         case Outcome.HTTP_ERROR:
-            return _http_error(status, answer)
+            return _http_error(status, verdict.answer, kind)
         case Outcome.REDIRECT:
             return Words(
                 f"the answer was a redirect (HTTP {status}), which is never followed: enter the "
@@ -98,9 +101,9 @@ def _words(outcome: Outcome, status: int | None, answer: bytes, detail: str) -> 
             )
         case Outcome.TIMEOUT:
             return Words(
-                "no complete answer came in time: store the reports, answer SUCCESS at once and do "
-                "the work afterwards",
-                "未在规定时间内收到完整应答：请先保存报告、立即返回 SUCCESS，再做后续处理",
+                f"no complete answer came in time: store the reports, answer {word} immediately "
+                "and do the work afterwards",
+                f"未在规定时间内收到完整应答：请先保存报告、立即返回 {word}，再做后续处理",
             )
         case Outcome.INVALID_RESPONSE:
             return Words(
@@ -113,64 +116,80 @@ def _words(outcome: Outcome, status: int | None, answer: bytes, detail: str) -> 
                 "not count; the endpoint may see it twice",
                 "发送过程中我方进程中断，将重新推送且本次不计次数；接收端可能收到两次",
             )
-    assert_never(outcome)
+    assert_never(verdict.outcome)
 
 
-def _wrong_answer(answer: bytes, detail: str) -> Words:  # noqa: PLR0911 -- one line per mistake
+def _word(kind: Kind[Any]) -> str:
+    """The answer to recommend."""
+    return kind.answers[0].decode()
+
+
+def _wrong_answer(answer: bytes, detail: str, kind: Kind[Any]) -> Words:  # noqa: PLR0911 -- one line per mistake
     """Tell apart the mistakes that endpoints make in an answer of status 2xx."""
     text = answer.removeprefix(_BOM).strip()
     bare = text.strip(b"\"'").strip()
+    word = _word(kind)
     if detail.startswith("content-encoding") or answer.startswith(_GZIP):
         return Words(
-            "the answer is compressed: send SUCCESS without Content-Encoding",
-            "应答被压缩了：请不要使用 Content-Encoding，直接返回 SUCCESS",
+            f"the answer is compressed: send {word} without Content-Encoding",
+            f"应答被压缩了：请不要使用 Content-Encoding，直接返回 {word}",
         )
     if not text:
         return Words(
-            "the answer is empty: answer the seven letters SUCCESS",
-            "应答为空：请返回 SUCCESS 这七个字母",
+            f"the answer is empty: answer the bare text {word}",
+            f"应答为空：请返回文本 {word}",
         )
     if text[:1] == b"<":
         return Words(
             "the answer is an HTML page: the URL leads to a web page or a login, not to the "
-            "endpoint that answers SUCCESS",
-            "应答是 HTML 页面：URL 指向了网页或登录页，而不是返回 SUCCESS 的接口",
+            f"endpoint that answers {word}",
+            f"应答是 HTML 页面：URL 指向了网页或登录页，而不是返回 {word} 的接口",
         )
     if text[:1] in (b"{", b"["):
         return Words(
-            "the answer is JSON: answer the bare string SUCCESS instead",
-            "应答是 JSON：请直接返回字符串 SUCCESS",
+            f"the answer is JSON: answer the bare string {word} instead",
+            f"应答是 JSON：请直接返回字符串 {word}",
         )
-    if bare != text and bare in (b"SUCCESS", b"0"):
-        word = bare.decode()
+    if bare != text and bare in kind.answers:
         return Words(
-            f"the answer has quotation marks around {word}: send it without them, often by "
-            "answering text/plain instead of JSON",
-            f"应答的 {word} 带有引号：请去掉引号，通常应返回 text/plain 而不是 JSON",
+            f"the answer has quotation marks around {bare.decode()}: send it without them, often "
+            "by answering text/plain instead of JSON",
+            f"应答的 {bare.decode()} 带有引号：请去掉引号，通常应返回 text/plain 而不是 JSON",
         )
-    if len(answer) > _MOST_BYTES or detail == "incomplete":
+    if len(answer) > kind.max_answer_bytes or detail == "incomplete":
         return Words(
-            f"the answer is longer than {_MOST_BYTES} bytes: answer SUCCESS and nothing else",
-            f"应答超过 {_MOST_BYTES} 字节：请只返回 SUCCESS",
+            f"the answer is longer than {kind.max_answer_bytes} bytes: answer {word} and nothing "
+            "else",
+            f"应答超过 {kind.max_answer_bytes} 字节：请只返回 {word}",
         )
-    if bare.upper() == b"SUCCESS":
+    if bare.upper() == word.encode():
         return Words(
-            "the answer is not in capital letters: answer SUCCESS, letter for letter",
-            "应答不是全大写：请严格返回 SUCCESS",
+            f"the answer is not in capital letters: answer {word}, letter for letter",
+            f"应答不是全大写：请严格返回 {word}",
         )
-    if text.strip(b"0") == b"":
+    if b"0" in kind.answers and text.strip(b"0") == b"":
         return Words(
-            "the answer has more than one zero: answer a single 0 or SUCCESS",
-            "应答中的 0 不止一个：请返回单个 0 或 SUCCESS",
+            f"the answer has more than one zero: answer a single 0 or {word}",
+            f"应答中的 0 不止一个：请返回单个 0 或 {word}",
         )
-    if b"SUCCESS" in text:
+    if word.encode() in text:
         return Words(
-            "the answer has other text beside SUCCESS: answer SUCCESS and nothing else",
-            "应答中 SUCCESS 之外还有其他内容：请只返回 SUCCESS",
+            f"the answer has other text beside {word}: answer {word} and nothing else",
+            f"应答中 {word} 之外还有其他内容：请只返回 {word}",
+        )
+    return _none_of(kind, word)
+
+
+def _none_of(kind: Kind[Any], word: str) -> Words:
+    answers = [answer.decode() for answer in kind.answers]
+    if len(answers) == 1:
+        return Words(
+            f"the answer is not {word}: answer it once the reports are stored",
+            f"应答不是 {word}：请在保存报告后返回 {word}",
         )
     return Words(
-        "the answer is neither SUCCESS nor 0: answer SUCCESS once the reports are stored",
-        "应答既不是 SUCCESS 也不是 0：请在保存报告后返回 SUCCESS",
+        f"the answer is neither {' nor '.join(answers)}: answer {word} once the reports are stored",
+        f"应答既不是 {' 也不是 '.join(answers)}：请在保存报告后返回 {word}",
     )
 
 
@@ -204,15 +223,15 @@ _STATUS_TEXTS: Final = {
 }
 
 
-def _http_error(status: int | None, answer: bytes) -> Words:
-    if answer.removeprefix(_BOM).strip() in (b"SUCCESS", b"0"):
-        word = answer.removeprefix(_BOM).strip().decode()
+def _http_error(status: int | None, answer: bytes, kind: Kind[Any]) -> Words:
+    if (text := answer.removeprefix(_BOM).strip()) in kind.answers:
+        word = text.decode()
         return Words(
             f"the answer was {word}, but with HTTP {status}: answer it with status 200",
             f"应答是 {word}，但状态码是 HTTP {status}：请以状态码 200 返回",
         )
-    if status is not None and (text := _STATUS_TEXTS.get(status)):
-        return text
+    if status is not None and (known := _STATUS_TEXTS.get(status)):
+        return known
     if status in (502, 503, 504):
         return Words(
             f"the gateway before the endpoint answered HTTP {status}: check that the application "
@@ -225,6 +244,6 @@ def _http_error(status: int | None, answer: bytes) -> Words:
             f"接收端出错（HTTP {status}）：请查看其日志中的错误",
         )
     return Words(
-        f"the answer had HTTP {status}: answer SUCCESS with status 200",
-        f"应答的状态码是 HTTP {status}：请以状态码 200 返回 SUCCESS",
+        f"the answer had HTTP {status}: answer {_word(kind)} with status 200",
+        f"应答的状态码是 HTTP {status}：请以状态码 200 返回 {_word(kind)}",
     )

@@ -6,12 +6,12 @@ Everything here is a function of its arguments; times are passed in and handed b
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final, assert_never
+from typing import Any, Final, assert_never
 
 import msgspec
 
-from statuspush.core.contract import VOICE_STATUS, Kind
 from statuspush.core.errors import ServiceError
+from statuspush.core.kinds.kind import Kind
 from statuspush.core.outcome import Outcome
 
 
@@ -64,7 +64,7 @@ class Exhaust(msgspec.Struct, frozen=True):
 
 
 class Halve(msgspec.Struct, frozen=True):
-    """The push is too large: its reports are split into two halves, to be sent at once."""
+    """The push is too large: its reports are split into two halves, to be sent immediately."""
 
 
 Decision = Deliver | Retry | Exhaust | Halve
@@ -77,7 +77,7 @@ def decide(
     reports: int,
     ended_at: int,
     retry_interval_ms: int,
-    kind: Kind = VOICE_STATUS,
+    kind: Kind[Any],
 ) -> Decision:
     """Decide what follows a send (contract sections 2 "Size" and 4).
 
@@ -85,9 +85,9 @@ def decide(
     reports in it. ``ended_at`` is when the send ended, in milliseconds since the epoch; a retry is
     due ``retry_interval_ms`` after it.
 
-    A send that we broke off ourselves does not count and is repeated at once. Neither does a 413
-    for more than one report, which halves the push; for a single report it is a failure like any
-    other. The failure that uses up the sends of ``kind`` exhausts the push.
+    A send that we broke off ourselves does not count and is repeated immediately. Neither does a
+    413 for more than one report, which halves the push; for a single report it is a failure like
+    any other. The failure that uses up the sends of ``kind`` exhausts the push.
     """
     if outcome is Outcome.ACKNOWLEDGED:
         return Deliver()

@@ -1,78 +1,33 @@
-"""A submitted report, and how a request body becomes reports.
+"""How a request body becomes submitted reports of one kind.
 
 Reading has two speeds. A body without mistakes is decoded in one go and checked as a whole; only
-when that fails is every report looked at by itself (:mod:`statuspush.core.rules`), so that the
-submitter learns of each mistake in each report at once.
+when that fails is every report looked at by itself, by the rules of the kind's fields, so that
+the submitter learns of each mistake in each report from one answer.
 """
 
 import json
-import re
 from collections.abc import Sequence
-from operator import attrgetter
-from typing import Annotated, Final, NoReturn
+from typing import Any, Final, NoReturn
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from statuspush.core.errors import InputError
+from statuspush.core.kinds.kind import Kind, S
 from statuspush.core.rules import (
-    ACCOUNT_PATTERN,
-    DATE_PATTERN,
-    MAX_DURATION,
-    MAX_ERROR_MSG,
-    MAX_SID,
-    MAX_UID,
-    MOBILE_PATTERN,
-    STATUSES,
-    TIME_PATTERN,
     FieldError,
-    check_report,
+    check_account,
     describe,
-    is_real_date,
-    local_time,
-    rules,
+    printable,
     validate_account_name,
+    wrong,
 )
 from statuspush.core.words import Words
 
-__all__ = [
-    "ACCOUNT_PATTERN",
-    "FieldError",
-    "InvalidReports",
-    "MalformedBody",
-    "Submission",
-    "TooManyReports",
-    "read_submissions",
-    "validate_account_name",
-]
+__all__ = ["FieldError", "InvalidReports", "MalformedBody", "TooManyReports", "read_submissions"]
 
 MAX_REPORTS: Final = 10_000
 MAX_ERRORS_KEPT: Final = 100
-
-
-class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """A report as the platform submits it: the seven keys of the contract and whose it is.
-
-    The bounds written here are enforced by :func:`read_submissions`, not by the constructor.
-    Source: contract section 2.
-    """
-
-    account: str
-    """Name of the account that the report is for."""
-    sid: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_SID)]
-    """Id of the voice record."""
-    user_receive_time: str
-    """When the user received the call: ``YYYY-MM-DD HH:MM:SS``, platform local time."""
-    duration: Annotated[int, msgspec.Meta(ge=0, le=MAX_DURATION)]
-    """Seconds of the call, 0 when it failed."""
-    mobile: str
-    """The number called, with ``+`` and country code when it is abroad."""
-    report_status: str
-    """``SUCCESS`` or ``FAIL``."""
-    uid: Annotated[str, msgspec.Meta(max_length=MAX_UID)] | None = None
-    """The customer's own id; null and the empty string are different values."""
-    error_msg: Annotated[str, msgspec.Meta(max_length=MAX_ERROR_MSG)] | None = None
-    """Why the call failed."""
 
 
 class MalformedBody(InputError):
@@ -88,7 +43,7 @@ class MalformedBody(InputError):
 
 
 class TooManyReports(InputError):
-    """More reports in one body than are taken at once."""
+    """More reports in one body than are taken."""
 
     def __init__(self, count: int, limit: int) -> None:
         """Keep how many came and how many are taken."""
@@ -121,109 +76,112 @@ class InvalidReports(InputError):
         """All mistakes found."""
 
 
-_read_one: Final = msgspec.json.Decoder(Submission).decode
-_read_many: Final = msgspec.json.Decoder(list[Submission]).decode
-
-_SENDER_FIELDS: Final = attrgetter("account", "mobile", "report_status", "user_receive_time")
-# Possessive, so that the engine does not remember a way back for each of thousands of lines.
-_MOBILES: Final = re.compile(rf"(?:{MOBILE_PATTERN}\n)*+")
-_TIMES: Final = re.compile(rf"(?:{DATE_PATTERN} {TIME_PATTERN}\n)*+")
-
-
 def read_submissions(
-    body: bytes, *, ndjson: bool, tz: ZoneInfo, max_reports: int = MAX_REPORTS
-) -> list[Submission]:
+    body: bytes, kind: Kind[S], *, ndjson: bool, tz: ZoneInfo, max_reports: int = MAX_REPORTS
+) -> list[S]:
     """Read the reports of a request body: one object, an array of objects, or NDJSON.
 
     With ``ndjson`` each line is one report and blank lines are passed over. ``tz`` is the
-    platform's zone: a ``user_receive_time`` in ISO 8601 with an offset is rewritten to it. Nothing
-    else is changed or coerced. An empty array gives an empty list. Of a key that occurs twice in
-    one object the last value counts.
+    platform's zone: a time in ISO 8601 with an offset is rewritten to it. Nothing else is changed
+    or coerced. An empty array gives an empty list. Of a key that occurs twice in one object the
+    last value counts.
 
     Raises :class:`MalformedBody`, :class:`TooManyReports` or :class:`InvalidReports`; then nothing
-    of the body may be accepted. The fields are those of contract section 2.
+    of the body may be accepted. The fields are ``account`` and those of the kind.
     """
     try:
-        submissions = _decode(body, ndjson=ndjson)
+        submissions = _decode(body, kind, ndjson=ndjson)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _read_slowly(body, ndjson=ndjson, tz=tz, max_reports=max_reports)
+        return _read_slowly(body, kind, ndjson=ndjson, tz=tz, max_reports=max_reports)
+    if not submissions:
+        return submissions
     if len(submissions) > max_reports:
         raise TooManyReports(len(submissions), max_reports)
     # An escaped NUL is the one forbidden character that the decoder lets through. The same six
     # characters after an escaped backslash are harmless; the slow way tells them apart.
-    if b"\\u0000" in body:
-        return _read_slowly(body, ndjson=ndjson, tz=tz, max_reports=max_reports)
-    checked = _checked(submissions, tz)
-    if checked is None:
-        return _read_slowly(body, ndjson=ndjson, tz=tz, max_reports=max_reports)
-    return checked
-
-
-def _decode(body: bytes, *, ndjson: bool) -> list[Submission]:
-    if ndjson:
-        # Line by line: decode_lines would also take two objects on one line.
-        return [_read_one(line) for line in body.split(b"\n") if line and not line.isspace()]
-    if body.lstrip()[:1] == b"{":
-        return [_read_one(body)]
-    return _read_many(body)
-
-
-def _checked(submissions: list[Submission], tz: ZoneInfo) -> list[Submission] | None:
-    """Check what the decoder could not, for all reports together.
-
-    Returns the reports with their times in the contract's form, or ``None`` when at least one
-    report breaks a rule.
-    """
-    if not submissions:
-        return submissions
-    accounts, mobiles, statuses, times = zip(*map(_SENDER_FIELDS, submissions), strict=True)
-    if not (
-        STATUSES.issuperset(statuses)
-        and all(map(validate_account_name, set(accounts)))
-        and _lines_match(_MOBILES, mobiles)
+    if b"\\u0000" not in body and all(
+        map(validate_account_name, {submission.account for submission in submissions})
     ):
-        return None
-    if _lines_match(_TIMES, times):
-        dates = {time[:10] for time in times}
-        return submissions if all(map(is_real_date, dates)) else None
-    return _with_local_times(submissions, tz)
+        checked = kind.checked(submissions, tz)
+        if checked is not None:
+            return checked
+    return _read_slowly(body, kind, ndjson=ndjson, tz=tz, max_reports=max_reports)
 
 
-def _lines_match(pattern: re.Pattern[str], values: Sequence[str]) -> bool:
-    """Match all values in one call; a value with a line feed of its own spoils the count."""
-    text = "\n".join(values) + "\n"
-    return pattern.fullmatch(text) is not None and text.count("\n") == len(values)
+def _decode(body: bytes, kind: Kind[S], *, ndjson: bool) -> list[S]:
+    if ndjson:
+        read_one = kind.read_one
+        # Line by line: decode_lines would also take two objects on one line.
+        return [read_one(line) for line in body.split(b"\n") if line and not line.isspace()]
+    if body.lstrip()[:1] == b"{":
+        return [kind.read_one(body)]
+    return kind.read_many(body)
 
 
-def _with_local_times(submissions: list[Submission], tz: ZoneInfo) -> list[Submission] | None:
-    rewritten = []
-    for submission in submissions:
-        time = local_time(submission.user_receive_time, tz)
-        if time is None:
-            return None
-        unchanged = time == submission.user_receive_time
-        rewritten.append(
-            submission if unchanged else msgspec.structs.replace(submission, user_receive_time=time)
-        )
-    return rewritten
-
-
-def _read_slowly(body: bytes, *, ndjson: bool, tz: ZoneInfo, max_reports: int) -> list[Submission]:
+def _read_slowly(
+    body: bytes, kind: Kind[S], *, ndjson: bool, tz: ZoneInfo, max_reports: int
+) -> list[S]:
     """Look at each report by itself; raises the error that names all that is wrong."""
     values = _plain_lines(body) if ndjson else _plain_values(body)
     if len(values) > max_reports:
         raise TooManyReports(len(values), max_reports)
-    by_field = rules(tz)
     errors = [
         error
         for index, value in enumerate(values)
-        for error in check_report(index, value, by_field)
+        for error in check_report(index, value, kind, tz)
     ]
     if errors:
         raise InvalidReports(errors)
-    submissions = _with_local_times(msgspec.convert(values, list[Submission]), tz)
-    assert submissions is not None  # check_report has just found every time to be good
+    if not values:
+        return []
+    submissions = kind.checked([msgspec.convert(value, kind.submission) for value in values], tz)
+    assert submissions is not None  # check_report has just found all of them to be good
     return submissions
+
+
+def check_report(index: int, value: object, kind: Kind[Any], tz: ZoneInfo) -> list[FieldError]:
+    """Find every mistake in one decoded report.
+
+    ``index`` is its position in what was submitted, ``value`` what JSON made of it. The mistakes
+    come in the order of the kind's fields, unknown keys last; an empty list means a good report.
+    """
+    if not isinstance(value, dict):
+        shape = wrong(value, Words("a JSON object", " JSON 对象"))
+        return [FieldError(index, "", Words(f"the report {shape.en}", f"报告{shape.zh}"))]
+    errors = []
+    if "account" not in value:
+        errors.append(_missing(index, "account"))
+    elif complaint := check_account(value["account"]):
+        errors.append(_broken(index, "account", complaint))
+    for field in kind.fields:
+        if field.key not in value:
+            if not field.nullable:
+                errors.append(_missing(index, field.key))
+        elif complaint := field.check(value[field.key], tz):
+            errors.append(_broken(index, field.key, complaint))
+    known = ("account", *kind.keys)
+    errors += [_unknown(index, key, known) for key in value if key not in known]
+    return errors
+
+
+def _missing(index: int, field: str) -> FieldError:
+    return FieldError(index, field, Words(f"{field} is missing", f"缺少 {field}"))
+
+
+def _broken(index: int, field: str, complaint: Words) -> FieldError:
+    return FieldError(index, field, Words(f"{field} {complaint.en}", f"{field} {complaint.zh}"))
+
+
+def _unknown(index: int, key: str, known: Sequence[str]) -> FieldError:
+    name, fields = printable(key), ", ".join(known)
+    return FieldError(
+        index,
+        name,
+        Words(
+            f'"{name}" is not a field of a report; the fields are {fields}',
+            f"“{name}” 不是报告的字段；报告的字段是 {fields}",
+        ),
+    )
 
 
 def _plain_lines(body: bytes) -> list[object]:

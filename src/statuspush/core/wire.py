@@ -1,18 +1,20 @@
 """Reports to form body: the three wire forms of a push.
 
-A push body is a number of stored reports (:mod:`statuspush.core.fragment`) joined and
+A push body is stored reports (:mod:`statuspush.core.fragment`) joined and
 percent-encoded. The way back is :mod:`statuspush.core.decode`.
 """
 
+from functools import cache
 from itertools import accumulate
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
 
-from statuspush.core.contract import VOICE_STATUS, Kind, Wire
+from statuspush.core.contract import Wire
 from statuspush.core.decode import NotAPush, Reason, decode
-from statuspush.core.fragment import SPELLED, json_lines
+from statuspush.core.fragment import json_lines
+from statuspush.core.kinds.kind import Kind
 
 __all__ = ["NotAPush", "Reason", "body", "decode", "encoded_size", "fit"]
 
@@ -38,9 +40,14 @@ class _Table:
         self.expected = _UNRESERVED + b"".join(char for char, _ in usual)
 
 
-_SHORTENED: Final = _Table(
-    *_IN_VALUES, *((byte, quote(text, safe="").encode()) for byte, text in SPELLED)
-)
+@cache
+def _shortened(kind: Kind[Any]) -> _Table:
+    """The table of fragments of a kind."""
+    return _Table(
+        *_IN_VALUES, *((byte, quote(text, safe="").encode()) for byte, text in kind.spelled)
+    )
+
+
 _JSON: Final = _Table((b"{", b"%7B"), (b"}", b"%7D"), (b",", b"%2C"), *_IN_VALUES)
 
 _BLOCK: Final = 16_384
@@ -57,35 +64,35 @@ _read_lines: Final = msgspec.json.Decoder().decode_lines
 _write_lines: Final = msgspec.json.Encoder().encode_lines
 
 
-def body(fragments: bytes, wire: Wire, kind: Kind = VOICE_STATUS) -> bytes:
+def body(fragments: bytes, wire: Wire, kind: Kind[Any]) -> bytes:
     """Build the form body of a push (contract section 2).
 
     ``fragments`` are the reports in order, separated by ``b"\\n"``. Returns the whole body, from
     the name of the parameter on, in the wire form that the account has chosen.
     """
     if wire is Wire.ROBUST:
-        value = _percent_encoded(fragments, _SHORTENED)
+        value = _percent_encoded(fragments, _shortened(kind))
     else:
-        value = _percent_encoded(_text(fragments, wire), _JSON)
+        value = _percent_encoded(_text(fragments, wire, kind), _JSON)
     value = _OPENING + value + _CLOSING
     if wire is Wire.DOUBLE:
         # After the first encoding, "%" is the only character left that needs a second one.
         value = value.replace(b"%", _PERCENT_AGAIN)
-    return kind.parameter.encode() + b"=" + value
+    return kind.form_start + value
 
 
-def encoded_size(fragments: bytes, wire: Wire, kind: Kind = VOICE_STATUS) -> int:
-    """Tell the size of :func:`body` in bytes without building it."""
-    return _frame_size(wire, kind) + _size(_text(fragments, wire), wire)
+def encoded_size(fragments: bytes, wire: Wire, kind: Kind[Any]) -> int:
+    """Give the size of :func:`body` in bytes without building it."""
+    return _frame_size(wire, kind) + _size(_text(fragments, wire, kind), wire)
 
 
-def fit(fragments: bytes, wire: Wire, max_bytes: int, kind: Kind = VOICE_STATUS) -> int:
-    """Tell how many of the leading fragments make a body of at most ``max_bytes`` bytes.
+def fit(fragments: bytes, wire: Wire, max_bytes: int, kind: Kind[Any]) -> int:
+    """Count the leading fragments that make a body of at most ``max_bytes`` bytes.
 
     At least 1, because a single report that is too large has to be sent all the same
     (contract section 2, "Size").
     """
-    text = _text(fragments, wire)
+    text = _text(fragments, wire, kind)
     frame = _frame_size(wire, kind)
     if frame + _size(text, wire) <= max_bytes:
         return text.count(b"\n") + 1
@@ -96,12 +103,12 @@ def fit(fragments: bytes, wire: Wire, max_bytes: int, kind: Kind = VOICE_STATUS)
     return max(1, sum(size <= max_bytes for size in sizes) - 1)
 
 
-def _text(fragments: bytes, wire: Wire) -> bytes:
+def _text(fragments: bytes, wire: Wire, kind: Kind[Any]) -> bytes:
     """Give the JSON objects as this wire form writes them, separated by line feeds.
 
     ``robust`` spells out what is stored; the others send UTF-8 without needless escapes.
     """
-    lines = json_lines(fragments)
+    lines = json_lines(fragments, kind)
     if wire is Wire.ROBUST or b"\\" not in lines:
         return lines
     return _write_lines(_read_lines(lines)).removesuffix(b"\n")
@@ -137,6 +144,6 @@ def _size(text: bytes, wire: Wire) -> int:
     return len(text) + (4 if wire is Wire.DOUBLE else 2) * reserved
 
 
-def _frame_size(wire: Wire, kind: Kind) -> int:
+def _frame_size(wire: Wire, kind: Kind[Any]) -> int:
     """Give the size of a body without reports: the parameter, ``=`` and the brackets."""
-    return len(kind.parameter) + 1 + _size(b"[]", wire)
+    return len(kind.form_start) + _size(b"[]", wire)

@@ -1,14 +1,16 @@
 """Accept: validate what was submitted, write it in its stored form, put it on disk."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from statuspush.clock import Clock
 from statuspush.core.batch import make_batch
 from statuspush.core.errors import ServiceError
-from statuspush.core.report import FieldError, InvalidReports, Submission, read_submissions
+from statuspush.core.kinds.kind import Kind, Submitted
+from statuspush.core.report import FieldError, InvalidReports, read_submissions
 from statuspush.core.words import Words
-from statuspush.store.base import Appended, Store, UnknownAccounts
+from statuspush.store.base import Appended, OtherKind, Store, UnknownAccounts
 from statuspush.telemetry import Telemetry
 
 
@@ -49,15 +51,15 @@ class Accept:
         self._max_bytes = max_bytes
         self._bytes = 0
 
-    async def accept(self, body: bytes, *, ndjson: bool) -> Appended:
-        """Store all reports of a request body, or none.
+    async def accept(self, body: bytes, kind: Kind[Any], *, ndjson: bool) -> Appended:
+        """Store all reports of a request body, which are of one kind, or none.
 
         Returns once they are on disk, so the submitter may forget them.
 
         Raises :class:`~statuspush.core.report.MalformedBody`,
         :class:`~statuspush.core.report.TooManyReports`,
-        :class:`~statuspush.core.report.InvalidReports` (an unknown account is an error of the
-        field ``account``), :class:`Overloaded`, or what the store raises.
+        :class:`~statuspush.core.report.InvalidReports` (an account that is unknown or of another
+        kind is an error of the field ``account``), :class:`Overloaded`, or what the store raises.
         """
         # One submission always gets in, however small the limit is.
         if self._bytes and self._bytes + len(body) > self._max_bytes:
@@ -65,10 +67,10 @@ class Accept:
             raise Overloaded(retry_after=1)
         self._bytes += len(body)
         try:
-            submissions = read_submissions(body, ndjson=ndjson, tz=self._tz)
+            submissions = read_submissions(body, kind, ndjson=ndjson, tz=self._tz)
             if not submissions:
                 return Appended(0, 0)
-            appended = await self._store_all(submissions)
+            appended = await self._store_all(submissions, kind)
         except InvalidReports as refusal:
             self._telemetry.refused(refusal.total)
             raise
@@ -77,25 +79,38 @@ class Accept:
         self._telemetry.accepted(appended.accepted, appended.duplicates)
         return appended
 
-    async def _store_all(self, submissions: list[Submission]) -> Appended:
+    async def _store_all(self, submissions: Sequence[Submitted], kind: Kind[Any]) -> Appended:
         try:
-            return await self._store.append_reports(make_batch(submissions), self._clock.now())
+            return await self._store.append_reports(
+                make_batch(submissions, kind), self._clock.now()
+            )
         except UnknownAccounts as unknown:
-            raise InvalidReports(_field_errors(submissions, unknown.accounts)) from None
+            wrong = {account: _unknown(account) for account in unknown.accounts}
+        except OtherKind as other:
+            wrong = {
+                account: _of_other_kind(account, theirs, kind.name)
+                for account, theirs in other.accounts.items()
+            }
+        raise InvalidReports(_field_errors(submissions, wrong))
+
+
+def _unknown(account: str) -> Words:
+    return Words(f"there is no account {account!r}", f"没有名为 {account!r} 的账户")
+
+
+def _of_other_kind(account: str, theirs: str, ours: str) -> Words:
+    return Words(
+        f"account {account!r} takes reports of kind {theirs}, not {ours}",
+        f"账户 {account!r} 的报告种类是 {theirs}，而不是 {ours}",
+    )
 
 
 def _field_errors(
-    submissions: Sequence[Submission], unknown: frozenset[str]
+    submissions: Sequence[Submitted], wrong: Mapping[str, Words]
 ) -> Sequence[FieldError]:
+    """An error for each report whose account is among ``wrong``."""
     return [
-        FieldError(
-            index,
-            "account",
-            Words(
-                f"there is no account {submission.account!r}",
-                f"没有名为 {submission.account!r} 的账户",
-            ),
-        )
+        FieldError(index, "account", wrong[submission.account])
         for index, submission in enumerate(submissions)
-        if submission.account in unknown
+        if submission.account in wrong
     ]

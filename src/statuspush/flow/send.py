@@ -1,17 +1,18 @@
 """Send: build the body, POST it, judge the answer, decide what follows."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec.structs import replace
 
 from statuspush.clock import Clock, Milliseconds
 from statuspush.core import signature, wire
 from statuspush.core.ack import judge
-from statuspush.core.contract import PUSH_HEADERS, VOICE_STATUS, Kind
+from statuspush.core.contract import PUSH_HEADERS
 from statuspush.core.fragment import sample_fragments
+from statuspush.core.kinds import KINDS, Kind
 from statuspush.core.lifecycle import Halve, Retry, decide
 from statuspush.core.outcome import INTERRUPTED, Outcome, SendResult, Verdict
 from statuspush.store.base import Attempt, ClaimedPush, PushSettings, Recording
@@ -44,7 +45,8 @@ class Tested:
 class Send:
     """The third step of the flow.
 
-    :param retry_interval_ms: from the end of a failed send to the next (contract section 4).
+    :param retry_interval_ms: from the end of a failed send to the next (contract section 4); by
+        default that of each push's kind.
     :param slow_seconds: a send that takes longer makes its endpoint suspect.
     """
 
@@ -54,55 +56,52 @@ class Send:
         clock: Clock,
         telemetry: Telemetry,
         *,
-        retry_interval_ms: int,
+        retry_interval_ms: int | None = None,
         slow_seconds: float,
-        kind: Kind = VOICE_STATUS,
+        kinds: Mapping[str, Kind[Any]] = KINDS,
     ) -> None:
         self._transport = transport
         self._clock = clock
         self._telemetry = telemetry
         self._retry_interval_ms = retry_interval_ms
         self._slow_seconds = slow_seconds
-        self._kind = kind
+        self._kinds = kinds
 
     async def send(self, claim: ClaimedPush) -> Recording:
         """Send a claimed push once; return what is to be recorded, whatever the endpoint does."""
         started_at = self._clock.now()
         began = time.perf_counter()
+        kind = self._kinds[claim.kind]
         request = self.request(
-            claim.settings, claim.fragments, push=claim.id, attempt=claim.failures + 1
+            claim.settings, claim.fragments, kind, push=claim.id, attempt=claim.failures + 1
         )
-        verdict = judge(await self._transport.post(request), self._kind)
+        verdict = judge(await self._transport.post(request), kind)
         self._telemetry.attempt(verdict.outcome, time.perf_counter() - began, claim.reports)
-        recording = self._recording(claim, verdict, started_at)
+        recording = self._recording(claim, kind, verdict, started_at)
         if verdict.outcome is Outcome.INTERRUPTED:
-            # This machine had nothing left to send with; at once it would have nothing again.
+            # This machine had nothing left to send with, and would have nothing right now.
             return replace(recording, decision=Retry(self._clock.now() + _SHORTAGE_MS))
         if isinstance(recording.decision, Halve):
-            return replace(recording, half_bytes=self._half_bytes(claim))
+            return replace(recording, half_bytes=_half_bytes(claim, kind))
         return recording
 
-    def _half_bytes(self, claim: ClaimedPush) -> int:
-        held = claim.fragments.split(b"\n")
-        middle = len(held) - len(held) // 2
-        return max(
-            wire.encoded_size(b"\n".join(half), claim.settings.wire, self._kind)
-            for half in (held[:middle], held[middle:])
-        )
+    def _interval_ms(self, kind: Kind[Any]) -> int:
+        return self._retry_interval_ms or kind.retry_interval_seconds * 1000
 
     def interrupted(
         self, claim: ClaimedPush, started_at: Milliseconds, *, wait: bool = False
     ) -> Recording:
         """What is to be recorded of a send that we broke off ourselves; it does not count.
 
-        It is due at once, or with ``wait`` after the retry interval.
+        It is due immediately, or with ``wait`` after the retry interval.
         """
         now = self._clock.now()
-        return broken_off(
-            claim, started_at, now, due_at=now + self._retry_interval_ms if wait else now
-        )
+        pause = self._interval_ms(self._kinds[claim.kind]) if wait else 0
+        return broken_off(claim, started_at, now, due_at=now + pause)
 
-    def _recording(self, claim: ClaimedPush, verdict: Verdict, started_at: int) -> Recording:
+    def _recording(
+        self, claim: ClaimedPush, kind: Kind[Any], verdict: Verdict, started_at: int
+    ) -> Recording:
         ended_at = self._clock.now()
         return Recording(
             push=claim.id,
@@ -119,34 +118,40 @@ class Send:
                 failures=claim.failures,
                 reports=claim.reports,
                 ended_at=ended_at,
-                retry_interval_ms=self._retry_interval_ms,
-                kind=self._kind,
+                retry_interval_ms=self._interval_ms(kind),
+                kind=kind,
             ),
             slow=ended_at - started_at > self._slow_seconds * 1000,
         )
 
-    async def test_push(self, settings: PushSettings) -> Tested:
-        """Send the contract's two sample reports now, outside the queue.
+    async def test_push(self, settings: PushSettings, kind: str) -> Tested:
+        """Send the sample reports of the kind of that name now, outside the queue.
 
         ``settings`` must have a URL. Nothing is stored, and nothing is retried.
         """
-        fragments = sample_fragments()
-        reports = fragments.count(b"\n") + 1
-        request = self.request(settings, fragments, push=f"test_{show(0)[4:]}", attempt=1)
+        sent = self._kinds[kind]
+        fragments = sample_fragments(sent)
+        request = self.request(settings, fragments, sent, push=f"test_{show(0)[4:]}", attempt=1)
         began = time.perf_counter()
-        verdict = judge(await self._transport.post(request), self._kind)
+        verdict = judge(await self._transport.post(request), sent)
         return Tested(
             verdict=verdict,
             duration_ms=round((time.perf_counter() - began) * 1000),
-            reports=reports,
+            reports=len(sent.samples),
             body_bytes=len(request.body),
         )
 
     def request(
-        self, settings: PushSettings, fragments: bytes, *, push: str, attempt: int
+        self,
+        settings: PushSettings,
+        fragments: bytes,
+        kind: Kind[Any],
+        *,
+        push: str,
+        attempt: int,
     ) -> PostRequest:
         """The POST of a push (contract section 2), with the headers beyond it (section 5)."""
-        body = wire.body(fragments, settings.wire, self._kind)
+        body = wire.body(fragments, settings.wire, kind)
         headers = [
             *PUSH_HEADERS,
             ("webhook-id", push),
@@ -179,6 +184,16 @@ def broken_off(
             reports=claim.reports,
         ),
         decision=Retry(due_at),
+    )
+
+
+def _half_bytes(claim: ClaimedPush, kind: Kind[Any]) -> int:
+    """Size of the larger of the two bodies that a push is halved into."""
+    held = claim.fragments.split(b"\n")
+    middle = len(held) - len(held) // 2
+    return max(
+        wire.encoded_size(b"\n".join(half), claim.settings.wire, kind)
+        for half in (held[:middle], held[middle:])
     )
 
 

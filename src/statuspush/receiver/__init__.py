@@ -4,10 +4,10 @@ Depends on the core and on storage of its own, never on the sender.
 """
 
 from statuspush.core.decode import NotAPush
+from statuspush.core.kinds.voice_status import Report, Status
 from statuspush.receiver.endpoint import Answer
 from statuspush.receiver.gate import Gate
 from statuspush.receiver.inbox.ledger import Trouble
 from statuspush.receiver.receiver import Receiver, decode
-from statuspush.receiver.report import Report, Status
 
 __all__ = ["Answer", "Gate", "NotAPush", "Receiver", "Report", "Status", "Trouble", "decode"]

@@ -7,15 +7,15 @@ from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from statuspush.clock import WallClock
-from statuspush.core.contract import VOICE_STATUS, Kind
 from statuspush.core.decode import NotAPush, decode
 from statuspush.core.errors import ServiceError
+from statuspush.core.kinds import Kind
+from statuspush.core.lines import write_lines
 from statuspush.receiver.gate import Gate, Refused
 from statuspush.receiver.inbox import Inbox, InboxFull, Stored
-from statuspush.receiver.lines import write_lines
 
 _log: Final = logging.getLogger("statuspush.receiver")
 _STORE_SECONDS: Final = 10.0
@@ -51,9 +51,7 @@ class Endpoint:
     (``not_json``, ``token``, ``unavailable``, …); and ``reports`` and ``repeats``.
     """
 
-    def __init__(
-        self, inbox: Inbox, gate: Gate, clock: WallClock, kind: Kind = VOICE_STATUS
-    ) -> None:
+    def __init__(self, inbox: Inbox, gate: Gate, clock: WallClock, kind: Kind[Any]) -> None:
         """Take what it works with; the inbox is open."""
         self.gate = gate
         self.counts: Counter[str] = Counter()
@@ -127,7 +125,7 @@ class Endpoint:
             # The wall clock, not ours, as the sender signs: a machine that started with a wrong one
             # must not refuse everything until a restart.
             self.gate.check_signature(headers, body, (now + self._clock.skew()) / 1000)
-            reports = decode(body, headers.get("content-type"), self._kind)
+            reports = decode(body, self._kind, headers.get("content-type"))
         except Refused as refused:
             return self.refuse(refused)
         except NotAPush as error:
@@ -135,8 +133,8 @@ class Endpoint:
         if not reports:
             return self._stored(Stored(0, 0))
         try:
-            sids = [str(report["sid"]) for report in reports]
-            return self._inbox.put(account, sids, write_lines(reports), now)
+            ids = [str(report[self._kind.unique]) for report in reports]
+            return self._inbox.put(account, ids, write_lines(reports), now)
         except ServiceError as error:
             return self._unavailable(error)
 

@@ -16,6 +16,8 @@ from typing import Any, Final
 
 from statuspush.clock import Clock
 from statuspush.core.errors import StatuspushError
+from statuspush.core.kinds import Received
+from statuspush.core.lines import read_line
 from statuspush.receiver.inbox import Batch, Inbox, InboxUnavailable, read_batches
 from statuspush.receiver.inbox.ledger import (
     Failure,
@@ -25,9 +27,7 @@ from statuspush.receiver.inbox.ledger import (
     read_progress,
     write_progress,
 )
-from statuspush.receiver.lines import read_line
 from statuspush.receiver.queues import LineEach, OneLine, Queue
-from statuspush.receiver.report import Report
 
 _log: Final = logging.getLogger("statuspush.receiver")
 _READ: Final = 8
@@ -88,7 +88,7 @@ class _Open:
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    report: Report
+    report: Received
     line: bytes
     batch: int
     place: int
@@ -101,7 +101,7 @@ class HandlerRun:
     """One handler at work, on one event loop."""
 
     def __init__(
-        self, handler: Handler, inbox: Inbox, clock: Clock, report: Callable[[Any, str], Report]
+        self, handler: Handler, inbox: Inbox, clock: Clock, report: Callable[[Any, str], Received]
     ) -> None:
         """Take what it works with.
 
@@ -220,7 +220,7 @@ class HandlerRun:
                     self._queue.add(batch.account, _Item(report, line, batch.id, place))
         return bool(batches)
 
-    async def _call(self, reports: Sequence[Report]) -> Exception | None:
+    async def _call(self, reports: Sequence[Received]) -> Exception | None:
         """Call the handler's function; what it raised, if anything."""
         function = self._handler.function
         argument = list(reports) if self._handler.batch else reports[0]
@@ -335,7 +335,7 @@ class HandlerRun:
         else:
             attempts = self._handler.attempts if self._handler.ordered else 1
             line, trouble = what.line, None
-            account, sid = what.report.account, what.report.sid
+            account, sid = what.report.account, what.report.id
         dead = attempts >= self._handler.attempts
         due = None if dead else now + round(self._handler.backoff_after(attempts) * 1000)
         _log.log(

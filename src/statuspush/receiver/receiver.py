@@ -14,13 +14,14 @@ from zoneinfo import ZoneInfo
 from statuspush.clock import SteadyClock, WallClock
 from statuspush.core import decode as core_decode
 from statuspush.core.errors import InputError, ServiceError
+from statuspush.core.kinds import VOICE_STATUS, Kind, Received
+from statuspush.core.kinds.received import HOME_REGION, PLATFORM_ZONE
 from statuspush.receiver.asgi import AsgiMount
 from statuspush.receiver.endpoint import Answer, Endpoint
 from statuspush.receiver.gate import Gate
 from statuspush.receiver.handlers import Handler, HandlerRun
 from statuspush.receiver.inbox import Inbox, InboxUnavailable, ledger
 from statuspush.receiver.inbox.ledger import Trouble
-from statuspush.receiver.report import HOME_REGION, PLATFORM_ZONE, Report
 from statuspush.receiver.wsgi import WsgiMount
 
 F = TypeVar("F", bound=Callable[[Any], Any])
@@ -32,12 +33,15 @@ _SWEEP_BATCHES: Final = 200
 _HOUR_MS: Final = 3_600_000
 
 
-def decode(body: bytes, content_type: str | None = None) -> list[Report]:
+def decode(
+    body: bytes, content_type: str | None = None, kind: Kind[Any] = VOICE_STATUS
+) -> list[Any]:
     """Read the reports out of a push, whatever way its sender encodes (contract section 6).
 
-    ``body`` is the form as it came. Raises :class:`~statuspush.core.decode.NotAPush`.
+    ``body`` is the form as it came. Returns the kind's reports, by default
+    :class:`~statuspush.receiver.Report`. Raises :class:`~statuspush.core.decode.NotAPush`.
     """
-    return [Report(fields) for fields in core_decode.decode(body, content_type)]
+    return [kind.received(fields) for fields in core_decode.decode(body, kind, content_type)]
 
 
 class Receiver:
@@ -57,23 +61,28 @@ class Receiver:
         zone: ZoneInfo = PLATFORM_ZONE,
         region: str = HOME_REGION,
         clock: WallClock | None = None,
+        kind: Kind[Any] = VOICE_STATUS,
     ) -> None:
         """Name the inbox; nothing is opened yet.
 
         :param inbox: ``sqlite:///relative/path`` or ``sqlite:////absolute/path``.
         :param window_hours: how long a sid is remembered and a handled report is kept.
-        :param zone: of ``user_receive_time``.
+        :param zone: of the times in reports.
         :param region: of numbers without a country code, as ISO 3166 names it.
+        :param kind: of the reports.
         """
         if not inbox.startswith(_SCHEME) or len(inbox) == len(_SCHEME):
             raise InputError(f"an inbox is sqlite:///PATH, not {inbox!r}")
         self._window_ms = round(window_hours * _HOUR_MS)
         self._clock = clock or SteadyClock()
         self._inbox = Inbox(
-            Path(inbox.removeprefix(_SCHEME)), window_ms=self._window_ms, stored=self._arrived
+            Path(inbox.removeprefix(_SCHEME)),
+            kind,
+            window_ms=self._window_ms,
+            stored=self._arrived,
         )
         self._gate = gate or Gate()
-        self._zone, self._region = zone, region
+        self._kind, self._zone, self._region = kind, zone, region
         self._handlers: list[Handler] = []
         self._endpoint: Endpoint | None = None
         self._opening = threading.Lock()
@@ -254,7 +263,7 @@ class Receiver:
             raise InputError("the receiver is open already")
         self._inbox.open()
         self._failed = None
-        self._endpoint = Endpoint(self._inbox, self._gate, self._clock)
+        self._endpoint = Endpoint(self._inbox, self._gate, self._clock, self._kind)
 
     def _close(self) -> None:
         with self._opening:
@@ -325,8 +334,8 @@ class Receiver:
                 for run in self._runs:
                     loop.call_soon_threadsafe(run.arrived)
 
-    def _report(self, fields: dict[str, object], account: str) -> Report:
-        return Report(fields, account, zone=self._zone, region=self._region)
+    def _report(self, fields: dict[str, object], account: str) -> Received:
+        return self._kind.received(fields, account, zone=self._zone, region=self._region)
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:

@@ -17,11 +17,11 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
 from statuspush.core.errors import ServiceError
+from statuspush.core.kinds.received import HOME_REGION, PLATFORM_ZONE
 from statuspush.receiver.asgi import Receive, Scope, Send
 from statuspush.receiver.gate import Gate
 from statuspush.receiver.handlers import Handler
 from statuspush.receiver.receiver import Receiver
-from statuspush.receiver.report import HOME_REGION, PLATFORM_ZONE
 from statuspush.receiver.sinks import Sink, sink_from
 
 _log: Final = logging.getLogger("statuspush.receiver")

@@ -17,8 +17,9 @@ import msgspec
 
 from statuspush.clock import Milliseconds
 from statuspush.core.batch import Batch
-from statuspush.core.contract import VOICE_STATUS, Mode, Wire
+from statuspush.core.contract import Mode, Wire
 from statuspush.core.errors import InputError, ServiceError
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.lifecycle import Decision, State
 from statuspush.core.outcome import Verdict
 from statuspush.core.words import Words
@@ -51,6 +52,25 @@ class UnknownAccounts(InputError):
         self.accounts = accounts
 
 
+class OtherKind(InputError):
+    """Some accounts of a batch take reports of another kind than its own."""
+
+    def __init__(self, accounts: Mapping[str, str]) -> None:
+        names = ", ".join(map(repr, sorted(accounts)))
+        super().__init__(
+            Words(
+                f"these accounts take reports of another kind: {names}",
+                f"这些账户的报告种类不同：{names}",
+            )
+        )
+        self.accounts = accounts
+        """The kind of each of these accounts."""
+
+    def __reduce__(self) -> tuple[type["OtherKind"], tuple[Mapping[str, str]]]:
+        """Survive pickling."""
+        return OtherKind, (self.accounts,)
+
+
 class UnknownPush(InputError):
     """No push of that id."""
 
@@ -71,6 +91,7 @@ class PushSettings:
     url: str | None = None
     wire: Wire = Wire.ROBUST
     max_reports: int = VOICE_STATUS.max_reports
+    """Most reports in one push; never more than the account's kind allows."""
     max_bytes: int | None = None
     max_in_flight: int = 1
     connect_seconds: float = 5.0
@@ -124,6 +145,8 @@ class Account:
     health: Health
     accepted_reports: int = 0
     """All reports ever accepted for the account."""
+    kind: str = VOICE_STATUS.name
+    """What its reports are (:data:`statuspush.core.kinds.KINDS`)."""
 
 
 class Appended(msgspec.Struct, frozen=True):
@@ -152,6 +175,8 @@ class ClaimedPush(msgspec.Struct, frozen=True):
     created_at: Milliseconds
     suspect: bool = False
     """The endpoint's last attempt failed or was slow: it may use only the suspect capacity."""
+    kind: str = VOICE_STATUS.name
+    """The account's."""
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -194,6 +219,8 @@ class PushSummary:
     """The push whose reports it sends again (the first one, if several were joined)."""
     superseded: int = 0
     """How many of its reports are in newer pushes, and are counted there."""
+    kind: str = VOICE_STATUS.name
+    """The account's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +253,8 @@ class ReportHistory:
     """State of its newest push; ``waiting`` before the first; None when the interface was off."""
     pushes: Sequence[PushDetail] = ()
     """The pushes with their attempts, oldest first; their ``fragments`` are empty here."""
+    kind: str = VOICE_STATUS.name
+    """The account's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,8 +366,9 @@ class Store(Protocol):
     async def append_reports(self, batch: Batch, now: Milliseconds) -> Appended:
         """Store the reports in this order, all or nothing; the engine numbers them per account.
 
-        A sid that the account already has (within retention), or that comes twice in the batch,
-        is counted and left out. Raises :class:`UnknownAccounts` (nothing stored).
+        A unique id that the account already has (within retention), or that comes twice in the
+        batch, is counted and left out. Raises :class:`UnknownAccounts`, or :class:`OtherKind` if
+        an account is not of the batch's kind (nothing stored).
         """
         ...
 
@@ -419,12 +449,14 @@ class Store(Protocol):
         self,
         *,
         account: str | None = None,
-        sid: str | None = None,
-        mobile: str | None = None,
-        uid: str | None = None,
         limit: int = 100,
+        **key: str | None,
     ) -> Sequence[ReportHistory]:
-        """Reports with that sid, mobile or uid (exactly one given), newest first."""
+        """Reports found by one of their kind's search keys, newest first.
+
+        ``key`` is exactly one that is not None, by its name: ``find_reports(sid="call-1")``.
+        Reports of kinds that are not searched by it are not looked at.
+        """
         ...
 
     # the second cursor

@@ -164,4 +164,4 @@ async def test_push(account: AccountInPath, web: InWeb, language: InLanguage) ->
         verdict = await web.deps.test_push(tested)
     finally:
         web.tested.discard(account)
-    return verdict_view(verdict, language)
+    return verdict_view(verdict, tested.kind, language)

@@ -83,7 +83,7 @@ class _Front:
     def __init__(self, deps: WebDependencies, app: FastAPI) -> None:
         self._deps = deps
         self._app = app
-        self._submit = Submit(deps)
+        self._submit = Submit(deps, reports_api.KIND)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

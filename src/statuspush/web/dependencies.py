@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 from weakref import WeakValueDictionary
 from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Request
 
 from statuspush.clock import Clock, Milliseconds
+from statuspush.core.kinds import Kind
 from statuspush.flow.send import Tested
 from statuspush.store.base import Account, Appended, Store
 from statuspush.telemetry import Telemetry
@@ -19,7 +20,7 @@ from statuspush.telemetry import Telemetry
 class Accepts(Protocol):
     """The first step of the flow, as :class:`statuspush.flow.accept.Accept` is."""
 
-    async def accept(self, body: bytes, *, ndjson: bool) -> Appended:
+    async def accept(self, body: bytes, kind: Kind[Any], *, ndjson: bool) -> Appended:
         """Store all reports of the body, or none; see there for what it raises."""
         ...
 
@@ -31,7 +32,7 @@ class WebDependencies:
     store: Store
     accept: Accepts
     test_push: Callable[[Account], Awaitable[Tested]]
-    """Sends the contract's two sample reports to the account's URL, outside the queue."""
+    """Sends the sample reports of the account's kind to its URL, outside the queue."""
     metrics: Callable[[str | None], Awaitable[tuple[bytes, str]]]
     """Gives what ``/metrics`` shows for an ``Accept`` header, and its media type."""
     clock: Clock

@@ -8,6 +8,7 @@ import msgspec
 from statuspush.clock import Milliseconds
 from statuspush.core.fragment import json_lines
 from statuspush.core.hints import hint
+from statuspush.core.kinds import KINDS, Kind
 from statuspush.core.outcome import Verdict
 from statuspush.core.words import Language
 from statuspush.flow.send import Tested
@@ -76,7 +77,7 @@ def account_view(account: Account, now: Milliseconds, language: Language) -> Acc
         accepted_reports=account.accepted_reports,
         waiting_reports=account.waiting_reports,
         oldest_waiting_age_seconds=None if oldest is None else max(0, now - oldest) / 1000,
-        health=_health_view(account.health, language),
+        health=_health_view(account.health, KINDS[account.kind], language),
     )
 
 
@@ -84,14 +85,14 @@ def _push_counts(counts: StateCounts) -> dict[str, int]:
     return {name: getattr(counts, name) for name in PushCounts.model_fields}
 
 
-def _health_view(health: Health, language: Language) -> HealthView:
+def _health_view(health: Health, kind: Kind[Any], language: Language) -> HealthView:
     last = health.last_verdict
     state = "failing" if health.consecutive_failures else "unknown" if last is None else "ok"
     return HealthView(
         state=state,
         consecutive_failures=health.consecutive_failures,
         last_outcome=None if last is None else last.outcome,
-        hint=None if last is None or last.acknowledged else hint(last).to(language),
+        hint=None if last is None or last.acknowledged else hint(last, kind).to(language),
         last_attempt_at=_time(health.last_attempt_at),
         last_delivered_at=_time(health.last_delivered_at),
         retry_due_at=_time(health.retry_due_at),
@@ -121,17 +122,19 @@ def _push_members(push: PushSummary) -> dict[str, Any]:
 
 def push_view(detail: PushDetail, language: Language) -> PushView:
     """A push with everything known of it."""
+    kind = KINDS[detail.push.kind]
     return PushView(
         **_push_members(detail.push),
         account=detail.push.account,
-        reports=_reports_view(detail.fragments),
-        attempts=_attempts_view(detail.attempts, language),
+        reports=_reports_view(detail.fragments, kind),
+        attempts=_attempts_view(detail.attempts, kind, language),
     )
 
 
 def history_view(history: ReportHistory, language: Language) -> HistoryView:
     """A report with every push it was part of."""
-    (report,) = _reports_view(history.fragment)
+    kind = KINDS[history.kind]
+    (report,) = _reports_view(history.fragment, kind)
     return HistoryView(
         account=history.account,
         report=report,
@@ -139,48 +142,51 @@ def history_view(history: ReportHistory, language: Language) -> HistoryView:
         state=history.state,
         pushes=[
             HistoryPushView(
-                **_push_members(detail.push), attempts=_attempts_view(detail.attempts, language)
+                **_push_members(detail.push),
+                attempts=_attempts_view(detail.attempts, kind, language),
             )
             for detail in history.pushes
         ],
     )
 
 
-def _reports_view(fragments: bytes) -> list[ReportView]:
+def _reports_view(fragments: bytes, kind: Kind[Any]) -> list[ReportView]:
     """Stored reports, newline-joined, as objects."""
-    return [ReportView(**report) for report in _read_lines(json_lines(fragments))]
+    return [ReportView(report) for report in _read_lines(json_lines(fragments, kind))]
 
 
-def _attempts_view(attempts: Sequence[Attempt], language: Language) -> list[AttemptView]:
+def _attempts_view(
+    attempts: Sequence[Attempt], kind: Kind[Any], language: Language
+) -> list[AttemptView]:
     return [
         AttemptView(
             number=attempt.number,
             started_at=rfc3339(attempt.started_at),
             duration_ms=attempt.duration_ms,
-            **_verdict_members(attempt.verdict, language),
+            **_verdict_members(attempt.verdict, kind, language),
             reports=attempt.reports,
         )
         for attempt in attempts
     ]
 
 
-def verdict_view(tested: Tested, language: Language) -> VerdictView:
-    """The result of a test push."""
+def verdict_view(tested: Tested, kind: str, language: Language) -> VerdictView:
+    """The result of a test push of the kind of that name."""
     return VerdictView(
         acknowledged=tested.verdict.acknowledged,
-        **_verdict_members(tested.verdict, language),
+        **_verdict_members(tested.verdict, KINDS[kind], language),
         duration_ms=tested.duration_ms,
         reports=tested.reports,
         body_bytes=tested.body_bytes,
     )
 
 
-def _verdict_members(verdict: Verdict, language: Language) -> dict[str, Any]:
+def _verdict_members(verdict: Verdict, kind: Kind[Any], language: Language) -> dict[str, Any]:
     return {
         "outcome": verdict.outcome,
         "http_status": verdict.http_status,
         "answer": _answer_text(verdict.answer),
-        "hint": hint(verdict).to(language),
+        "hint": hint(verdict, kind).to(language),
         "detail": verdict.detail,
     }
 

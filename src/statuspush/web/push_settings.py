@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from statuspush.core.contract import VOICE_STATUS, Mode, Wire
+from statuspush.core.contract import Mode, Wire
 from statuspush.core.errors import InputError
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.rules import printable
 from statuspush.core.signature import validate_secret
 from statuspush.core.words import Words

@@ -1,34 +1,20 @@
-"""Reports, submitted and looked up: ``/v1/reports``."""
+"""Reports, submitted and looked up: ``/v1/reports``, the route of ``voice_status``."""
 
-import re
 from collections.abc import Sequence
 from typing import Any, Final, NoReturn
 from zoneinfo import ZoneInfo
 
+import msgspec
 from fastapi import APIRouter, Request
 
-from statuspush.core.rules import (
-    ACCOUNT_PATTERN,
-    DATE_PATTERN,
-    MAX_DURATION,
-    MAX_ERROR_MSG,
-    MAX_SID,
-    MAX_UID,
-    MOBILE_PATTERN,
-    TIME_PATTERN,
-)
+from statuspush.core.kinds import VOICE_STATUS, Kind
+from statuspush.core.kinds.fields import Field, PhoneNumber
+from statuspush.core.rules import ACCOUNT_PATTERN
 from statuspush.core.words import Words
 from statuspush.web import problems
 from statuspush.web.dependencies import InWeb
 from statuspush.web.document import WITH_BODY, answers, query
-from statuspush.web.fields import (
-    Rule,
-    length,
-    mistake,
-    name_of_account,
-    whole_number,
-    wrong_value,
-)
+from statuspush.web.fields import Rule, Wrong, mistake, name_of_account, whole_number
 from statuspush.web.present import history_view
 from statuspush.web.problems import Mistake, invalid
 from statuspush.web.requests import InLanguage, read_query
@@ -36,101 +22,54 @@ from statuspush.web.views import HistoriesView, View
 
 router = APIRouter(prefix="/v1/reports", tags=["reports"])
 
+KIND: Final = VOICE_STATUS
+"""What is submitted and looked up here."""
 MAX_FOUND: Final = 100
 DEFAULT_FOUND: Final = 20
 
-_MOBILE: Final = re.compile(MOBILE_PATTERN)
-_KEYS: Final = ("sid", "mobile", "uid")
+_UTC: Final = ZoneInfo("UTC")
+"""In queries there are no times, whose schema needs a zone."""
 
-_EXAMPLE: Final = {
-    "account": "acme",
-    "sid": "b3f2a9c1d4e84f60a7c5e2d190b8f7a6",
-    "uid": "order-1001",
-    "user_receive_time": "2024-05-17 10:22:33",
-    "duration": 15,
-    "error_msg": None,
-    "mobile": "15205201314",
-    "report_status": "SUCCESS",
-}
-_FAILED_EXAMPLE: Final = {
-    "account": "acme",
-    "sid": "0c7d5e8f1a2b4c3d9e6f708192a3b4c5",
-    "user_receive_time": "2024-05-17T02:23:05Z",
-    "duration": 0,
-    "error_msg": "用户信号不佳、关机等",
-    "mobile": "+37258483726",
-    "report_status": "FAIL",
-}
+
+def _examples(kind: Kind[Any]) -> list[dict[str, object]]:
+    """Sample reports of a kind as they are submitted for an account, in the order of its keys."""
+    samples = [msgspec.to_builtins(sample) for sample in kind.samples]
+    return [{"account": "acme", **{key: s[key] for key in kind.keys}} for s in samples]
 
 
 def submission_schemas(timezone: ZoneInfo) -> dict[str, Any]:
     """Schemas of what is submitted; ``timezone`` is that of times without an offset."""
+    properties = {field.key: field.schema(timezone) for field in KIND.fields}
+    properties[KIND.unique]["description"] = (
+        f"{_field(KIND.unique).about}; a repeat within the account is counted as a duplicate and "
+        "left out."
+    )
     return {
         "Submission": {
             "type": "object",
             "description": "A report, and the account that it is for.",
             "additionalProperties": False,
-            "required": [
-                "account",
-                "sid",
-                "user_receive_time",
-                "duration",
-                "mobile",
-                "report_status",
-            ],
+            "required": ["account", *(field.key for field in KIND.fields if not field.nullable)],
             "properties": {
                 "account": {
                     "type": "string",
                     "pattern": f"^{ACCOUNT_PATTERN}$",
-                    "description": "Name of an existing account.",
+                    "description": "Name of an existing account of this kind of report.",
                 },
-                "sid": {
-                    "type": "string",
-                    "minLength": 1,
-                    "maxLength": MAX_SID,
-                    "description": "Id of the voice record; a repeat within the account is "
-                    "counted as a duplicate and left out.",
-                },
-                "uid": {
-                    "type": "string",
-                    "nullable": True,
-                    "maxLength": MAX_UID,
-                    "description": "The customer's own id; left out means null.",
-                },
-                "user_receive_time": {
-                    "type": "string",
-                    "pattern": f"^{DATE_PATTERN}[T ]{TIME_PATTERN}"
-                    r"([.,][0-9]{1,9})?(Z|[+-][0-9]{2}(:?[0-9]{2})?)?$",
-                    "description": f"`YYYY-MM-DD HH:MM:SS` in {timezone.key}, or ISO 8601 with "
-                    "offset, which is converted to it. A real date.",
-                },
-                "duration": {
-                    "type": "integer",
-                    "minimum": 0,
-                    "maximum": MAX_DURATION,
-                    "description": "Seconds of the call, 0 when it failed.",
-                },
-                "error_msg": {
-                    "type": "string",
-                    "nullable": True,
-                    "maxLength": MAX_ERROR_MSG,
-                    "description": "Why the call failed; left out means null.",
-                },
-                "mobile": {
-                    "type": "string",
-                    "pattern": f"^{MOBILE_PATTERN}$",
-                    "description": "The number called.",
-                },
-                "report_status": {"type": "string", "enum": ["SUCCESS", "FAIL"]},
+                **properties,
             },
-            "example": _EXAMPLE,
+            "example": _examples(KIND)[0],
         },
         "SubmissionLines": {
             "type": "string",
-            "description": "NDJSON: one `Submission` a line; blank lines are passed over.",
+            "description": "NDJSON: one `Submission` per line; blank lines are passed over.",
             "example": "<one Submission as JSON>\n<another one>\n",
         },
     }
+
+
+def _field(key: str) -> Field:
+    return next(field for field in KIND.fields if field.key == key)
 
 
 _SUBMISSION: Final = {"$ref": "#/components/schemas/Submission"}
@@ -146,8 +85,8 @@ _SUBMIT_BODY: Final[dict[str, Any]] = {
                 ]
             },
             "examples": {
-                "one": {"summary": "One report", "value": _EXAMPLE},
-                "array": {"summary": "An array", "value": [_EXAMPLE, _FAILED_EXAMPLE]},
+                "one": {"summary": "One report", "value": _examples(KIND)[0]},
+                "array": {"summary": "An array", "value": _examples(KIND)},
             },
         },
         "application/x-ndjson": {"schema": {"$ref": "#/components/schemas/SubmissionLines"}},
@@ -181,22 +120,29 @@ async def submit_reports() -> AcceptedView:
     raise NotImplementedError
 
 
-def _mobile(value: object) -> str:
-    text = str(value)
-    # An unescaped plus is a space by the rules of queries; no number begins with a space.
-    if text.startswith(" "):
-        text = "+" + text[1:]
-    if not _MOBILE.fullmatch(text):
-        raise wrong_value(
-            text, "3 to 20 digits, with or without a leading +", " 3 到 20 位数字，前面可以有 +"
-        )
-    return text
+def _by(field: Field) -> Rule:
+    """The rule of a search key in a query."""
+
+    def read(value: object) -> str:
+        text = str(value)
+        # An unescaped plus is a space by the rules of queries; no number begins with a space.
+        if isinstance(field, PhoneNumber) and text.startswith(" "):
+            text = "+" + text[1:]
+        if complaint := field.check(text, _UTC):
+            raise Wrong(*complaint)
+        return text
+
+    return read
+
+
+def _parameter(field: Field) -> dict[str, Any]:
+    plus = "; a leading `+` is written `%2B`" if isinstance(field, PhoneNumber) else ""
+    schema = {"type": field.json_type, **field.shape(_UTC)}
+    return query(field.key, schema, f"{field.about}{plus}.")
 
 
 _RULES: Final[dict[str, Rule]] = {
-    "sid": length(1, MAX_SID),
-    "mobile": _mobile,
-    "uid": length(0, MAX_UID),
+    **{key: _by(_field(key)) for key in KIND.search},
     "account": name_of_account,
     "limit": whole_number(1, MAX_FOUND),
 }
@@ -205,20 +151,12 @@ _RULES: Final[dict[str, Rule]] = {
 @router.get(
     "",
     summary="Find reports",
+    description=f"By exactly one of {', '.join(f'`{key}`' for key in KIND.search)}: each report, "
+    "its pushes, and their attempts.",
     responses=answers(problems.NOT_FOUND, problems.VALIDATION),
     openapi_extra={
         "parameters": [
-            query(
-                "sid",
-                {"type": "string", "minLength": 1, "maxLength": MAX_SID},
-                "Id of the voice record.",
-            ),
-            query(
-                "mobile",
-                {"type": "string", "pattern": f"^{MOBILE_PATTERN}$"},
-                "Number called; a leading `+` is written `%2B`.",
-            ),
-            query("uid", {"type": "string", "maxLength": MAX_UID}, "The customer's own id."),
+            *(_parameter(_field(key)) for key in KIND.search),
             query(
                 "account",
                 {"type": "string", "pattern": f"^{ACCOUNT_PATTERN}$"},
@@ -233,17 +171,16 @@ _RULES: Final[dict[str, Rule]] = {
     },
 )
 async def find_reports(request: Request, web: InWeb, language: InLanguage) -> HistoriesView:
-    """By exactly one of `sid`, `mobile`, `uid`: each report, its pushes, and their attempts."""
+    """Answer with what is found."""
     parameters = read_query(request, _RULES)
-    keys = [key for key in _KEYS if key in parameters]
+    keys = [key for key in KIND.search if key in parameters]
     if len(keys) != 1:
         _refuse_keys(keys)
+    (key,) = keys
     found = await web.store.find_reports(
         account=parameters.get("account"),
-        sid=parameters.get("sid"),
-        mobile=parameters.get("mobile"),
-        uid=parameters.get("uid"),
         limit=parameters.get("limit", DEFAULT_FOUND),
+        **{key: parameters[key]},
     )
     return HistoriesView(items=[history_view(history, language) for history in found])
 
@@ -256,5 +193,8 @@ def _refuse_keys(given: Sequence[str]) -> NoReturn:
                 for key in given
             )
         )
-    text = Words("give exactly one of sid, mobile, uid", "sid、mobile、uid 须且只能给出一个")
-    raise invalid(*(Mistake(key, text) for key in _KEYS))
+    text = Words(
+        f"give exactly one of {', '.join(KIND.search)}",
+        f"{'、'.join(KIND.search)} 须且只能给出一个",
+    )
+    raise invalid(*(Mistake(key, text) for key in KIND.search))

@@ -5,12 +5,13 @@ submit reports one by one. The document of the route is in :mod:`statuspush.web.
 """
 
 from time import perf_counter
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
+from statuspush.core.kinds import Kind as ReportKind
 from statuspush.core.report import InvalidReports
 from statuspush.flow.accept import Overloaded
 from statuspush.web import problems
@@ -48,10 +49,11 @@ _log: Final = structlog.get_logger(__name__)
 
 
 class Submit:
-    """ASGI application of the route; it checks the token itself."""
+    """ASGI application of a route for reports of one kind; it checks the token itself."""
 
-    def __init__(self, deps: WebDependencies) -> None:
+    def __init__(self, deps: WebDependencies, kind: ReportKind[Any]) -> None:
         self._deps = deps
+        self._kind = kind
         self._intake = Intake(deps.max_intake_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -95,7 +97,7 @@ class Submit:
             raise
         self._check_open()  # the body may have taken a while
         started = perf_counter()
-        appended = await self._deps.accept.accept(body, ndjson=ndjson)
+        appended = await self._deps.accept.accept(body, self._kind, ndjson=ndjson)
         self._deps.telemetry.accept(perf_counter() - started)
         return b'{"accepted":%d,"duplicates":%d}' % (appended.accepted, appended.duplicates)
 

@@ -3,11 +3,14 @@
 How the store's values become them is in :mod:`statuspush.web.present`.
 """
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, RootModel
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from statuspush.core.contract import Mode, Wire
+from statuspush.core.kinds import KINDS, Kind
 from statuspush.core.lifecycle import State
 from statuspush.core.outcome import Outcome
 
@@ -187,18 +190,17 @@ class AttemptView(View):
     """How many reports were sent."""
 
 
-class ReportView(View):
-    """The seven keys of a report, as pushed."""
+class ReportView(RootModel[dict[str, Any]]):
+    """The keys of a report, as pushed."""
 
-    model_config = ConfigDict(extra="allow")
-
-    sid: str
-    uid: str | None
-    user_receive_time: str
-    duration: int
-    error_msg: str | None
-    mobile: str
-    report_status: str
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Name the keys of each kind; what a person reads needs no bounds."""
+        del schema, handler
+        shapes = [_pushed(kind) for kind in KINDS.values()]
+        return shapes[0] if len(shapes) == 1 else {"anyOf": shapes}
 
 
 class PushView(View):
@@ -253,3 +255,18 @@ class RedrivenView(View):
     """Reports in them."""
     ids: list[str]
     """Ids of the new pushes, the first 100."""
+
+
+def _pushed(kind: Kind[Any]) -> dict[str, Any]:
+    """A pushed report of a kind as a JSON schema."""
+    return {
+        "title": kind.name,
+        "type": "object",
+        "description": f"A report of kind {kind.name}, as pushed.",
+        "additionalProperties": True,
+        "required": list(kind.keys),
+        "properties": {
+            field.key: {"type": field.json_type, **({"nullable": True} if field.nullable else {})}
+            for field in kind.fields
+        },
+    }

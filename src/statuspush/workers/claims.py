@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from statuspush.store.base import ClaimedPush, PushSettings
 
-Handed = tuple[str, str, bytes, bytes, int, int, int, int, int, bool]
+Handed = tuple[str, str, bytes, bytes, int, int, int, int, int, bool, str]
 """The fields of a :class:`~statuspush.store.base.ClaimedPush`, its settings pickled."""
 
 
@@ -32,6 +32,7 @@ class Hand:
             claim.token,
             claim.created_at,
             claim.suspect,
+            claim.kind,
         )
 
 
@@ -43,16 +44,5 @@ def _settings(pickled: bytes) -> PushSettings:
 
 def received(handed: Handed) -> ClaimedPush:
     """The claim that was handed over."""
-    push, account, settings, fragments, reports, attempt, failures, token, created, suspect = handed
-    return ClaimedPush(
-        push,
-        account,
-        _settings(settings),
-        fragments,
-        reports,
-        attempt,
-        failures,
-        token,
-        created,
-        suspect,
-    )
+    push, account, settings = handed[:3]
+    return ClaimedPush(push, account, _settings(settings), *handed[3:])

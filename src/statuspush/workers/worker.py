@@ -79,7 +79,7 @@ class Worker:
             self._transport,
             clock,
             self._telemetry,
-            retry_interval_ms=round(settings.retry_interval_seconds * 1000),
+            retry_interval_ms=settings.retry_interval_ms,
             slow_seconds=settings.slow_send_seconds,
         )
         self._sends = OpenSends(send, clock, ended=self._ended)
@@ -95,7 +95,7 @@ class Worker:
             WebDependencies(
                 store=store,
                 accept=accept,
-                test_push=lambda account: send.test_push(account.push),
+                test_push=lambda account: send.test_push(account.push, account.kind),
                 metrics=lambda accept: self._link.call("metrics", accept),
                 clock=clock,
                 telemetry=self._telemetry,

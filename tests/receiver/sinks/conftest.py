@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from statuspush.receiver.report import Report
+from statuspush.receiver import Report
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from statuspush.core.errors import InputError, ServiceError
-from statuspush.receiver.report import Report
+from statuspush.receiver import Report
 from statuspush.receiver.sinks import sink_from
 
 

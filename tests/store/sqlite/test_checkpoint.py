@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from statuspush.core.batch import make_batch
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.storage import checkpoint
 from statuspush.store.base import StoreBroken
 
@@ -25,7 +26,7 @@ def log_size(desk):
 async def write(desk, calls):
     for _ in range(calls):
         reports = desk.reports(100)
-        await desk.store.append_reports(make_batch(reports), desk.now)
+        await desk.store.append_reports(make_batch(reports, VOICE_STATUS), desk.now)
 
 
 async def test_under_steady_writing_and_reading_the_log_stays_small(small_log, desk):

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from statuspush.core.batch import make_batch
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.store.base import StoreUnavailable, UnknownAccounts
 from statuspush.store.sqlite import tail
 
@@ -15,7 +16,10 @@ pytestmark = pytest.mark.parametrize("layout", ["sqlite"], indirect=True)
 async def together(desk, *submissions):
     """Append submissions in one commit group; what became of each."""
     return await asyncio.gather(
-        *[desk.store.append_reports(make_batch(reports), desk.now) for reports in submissions],
+        *[
+            desk.store.append_reports(make_batch(reports, VOICE_STATUS), desk.now)
+            for reports in submissions
+        ],
         return_exceptions=True,
     )
 
@@ -69,9 +73,9 @@ async def test_a_claim_in_the_middle_of_a_group_takes_what_stands_before_it(desk
     await desk.submit(1, "b")
     append = desk.store.append_reports
     _, claims, _ = await asyncio.gather(
-        append(make_batch(desk.reports(2, "a")), desk.now),
+        append(make_batch(desk.reports(2, "a"), VOICE_STATUS), desk.now),
         desk.claim(),
-        append(make_batch(desk.reports(1, "a")), desk.now),
+        append(make_batch(desk.reports(1, "a"), VOICE_STATUS), desk.now),
     )
     assert [desk.sids(claim) for claim in claims] == [["sid-1"], ["sid-2", "sid-3"]]
     assert chunks(desk)[1:] == [("a", 1, 3, ["sid-2", "sid-3", "sid-4"])]
@@ -83,9 +87,9 @@ async def test_a_pull_in_the_middle_of_a_group_takes_what_stands_before_it(desk)
     await desk.account()
     append = desk.store.append_reports
     _, pulled, _ = await asyncio.gather(
-        append(make_batch(desk.reports(2)), desk.now),
+        append(make_batch(desk.reports(2), VOICE_STATUS), desk.now),
         desk.store.pull_reports("acme", 10, desk.now),
-        append(make_batch(desk.reports(1)), desk.now),
+        append(make_batch(desk.reports(1), VOICE_STATUS), desk.now),
     )
     assert desk.sids(pulled) == ["sid-1", "sid-2"]
     assert desk.sids(await desk.store.pull_reports("acme", 10, desk.now)) == ["sid-3"]

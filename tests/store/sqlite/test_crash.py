@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from statuspush.core.contract import Mode
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.lifecycle import State
 from statuspush.storage.file import connect
 from statuspush.store.sqlite.accounts import load_accounts
@@ -79,7 +80,7 @@ async def a_week(desk, copies):
 def uncovered(path):
     """Seqs of stored reports that are in no push and are not going to be cut."""
     connection = connect(path, read_only=True)
-    log = ReportLog(connection)
+    log = ReportLog(connection, VOICE_STATUS)
     log.load_runs()
     states = {state.id: state for state in load_accounts(connection)}
     log.load_tails(states, 1 << 60)

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from statuspush.core.batch import make_batch
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.lifecycle import State
 from statuspush.storage import damage
 from statuspush.store.base import (
@@ -38,7 +39,7 @@ async def history(desk):
 
 VERBS = {
     "append": lambda desk, claims: desk.store.append_reports(
-        make_batch([desk.report(900, "a"), desk.report(901, "b")]), desk.now
+        make_batch([desk.report(900, "a"), desk.report(901, "b")], VOICE_STATUS), desk.now
     ),
     "claim": lambda desk, claims: desk.claim(),
     "deliver": lambda desk, claims: desk.record(claims, "acknowledged"),
@@ -239,7 +240,7 @@ async def test_a_mistake_of_one_caller_does_not_fail_the_others_of_its_group(des
     good, bad = [desk.report(1)], [desk.report(2, "nobody")]
     results = await asyncio.gather(
         *[
-            desk.store.append_reports(make_batch(reports), desk.now)
+            desk.store.append_reports(make_batch(reports, VOICE_STATUS), desk.now)
             for reports in (good, bad, [desk.report(3)])
         ],
         return_exceptions=True,
@@ -256,7 +257,10 @@ async def test_a_failing_commit_fails_all_of_its_group(watch, watched):
     await desk.account()
     watch.fail_commits()
     results = await asyncio.gather(
-        *[desk.store.append_reports(make_batch([one]), desk.now) for one in desk.reports(5)],
+        *[
+            desk.store.append_reports(make_batch([one], VOICE_STATUS), desk.now)
+            for one in desk.reports(5)
+        ],
         return_exceptions=True,
     )
     assert {type(result) for result in results} == {StoreUnavailable}
@@ -267,7 +271,10 @@ async def test_many_verbs_share_one_commit(watch, watched):
     await desk.account()
     watch.statements.clear()
     await asyncio.gather(
-        *[desk.store.append_reports(make_batch([one]), desk.now) for one in desk.reports(50)]
+        *[
+            desk.store.append_reports(make_batch([one], VOICE_STATUS), desk.now)
+            for one in desk.reports(50)
+        ]
     )
     assert watch.statements.count("COMMIT") <= 10
 
@@ -275,8 +282,8 @@ async def test_many_verbs_share_one_commit(watch, watched):
 async def test_a_caller_who_goes_away_harms_nobody(desk):
     await desk.account()
     one, two = [desk.report(1)], [desk.report(2)]
-    gone = asyncio.create_task(desk.store.append_reports(make_batch(one), desk.now))
-    stays = asyncio.create_task(desk.store.append_reports(make_batch(two), desk.now))
+    gone = asyncio.create_task(desk.store.append_reports(make_batch(one, VOICE_STATUS), desk.now))
+    stays = asyncio.create_task(desk.store.append_reports(make_batch(two, VOICE_STATUS), desk.now))
     await asyncio.sleep(0)
     gone.cancel()
     assert (await stays).accepted == 1
@@ -297,7 +304,7 @@ async def test_what_waits_at_close_is_committed(layout, new_desk):
     await desk.account()
     reports = desk.reports(5)
     tasks = [
-        asyncio.create_task(desk.store.append_reports(make_batch([one]), desk.now))
+        asyncio.create_task(desk.store.append_reports(make_batch([one], VOICE_STATUS), desk.now))
         for one in reports
     ]
     await asyncio.sleep(0)
@@ -321,7 +328,7 @@ async def test_a_full_disk_refuses_and_heals_when_there_is_room(watched):
         nonlocal accepted
         for _ in range(50):
             reports = desk.reports(100)
-            await desk.store.append_reports(make_batch(reports), desk.now)
+            await desk.store.append_reports(make_batch(reports, VOICE_STATUS), desk.now)
             accepted += 100
 
     with pytest.raises(StoreUnavailable, match="full"):
@@ -338,7 +345,7 @@ async def test_a_full_disk_refuses_and_heals_when_there_is_room(watched):
 LIMITED = """
 import asyncio, resource, sys
 from statuspush.core.batch import make_batch
-from statuspush.core.report import Submission
+from statuspush.core.kinds.voice_status import Submission
 from statuspush.store.base import PushSettings, StoreUnavailable
 from statuspush.storage import damage
 from statuspush.store.sqlite import SqliteStore, commit
@@ -360,13 +367,13 @@ async def main():
         ]
         number += 500
         try:
-            await store.append_reports(make_batch(reports), NOW)
+            await store.append_reports(make_batch(reports, VOICE_STATUS), NOW)
         except StoreUnavailable:
             break
         accepted += [report.sid for report in reports]
     assert (await store.get_account("a")).accepted_reports == len(accepted)
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert (await store.append_reports(make_batch(reports), NOW)).accepted == 500
+    assert (await store.append_reports(make_batch(reports, VOICE_STATUS), NOW)).accepted == 500
     await store.close()
     print(len(accepted) + 500)
 

@@ -10,14 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statuspush.core.batch import NO_UID, make_batch
+from statuspush.core.batch import NO_TEXT, make_batch
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.lifecycle import State
 from statuspush.storage import sid_filter
 from statuspush.storage.sid_filter import SidFilter, make_filter
 from statuspush.store.sqlite import lookups
 from statuspush.store.sqlite.ranges import newest, united
 from statuspush.store.sqlite.runs import sort_run
-from statuspush.store.sqlite.tail import MOBILE, SID, UID, Tail
+from statuspush.store.sqlite.tail import UNIQUE, Tail
 
 KEYS = st.lists(st.integers(0, 2**64 - 1), max_size=60)
 RANGES = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=8)
@@ -97,22 +98,22 @@ def test_a_tail_knows_every_chunk_of_a_key(keys):
     tail = Tail(7)
     for seq, key in enumerate(keys):
         chunk, _ = tail.begin_chunk(1, seq, 1)
-        tail.add_reports(one_report(key, key, NO_UID), [key], [chunk], [1], 0)
+        tail.add_reports(one_report(key, key, NO_TEXT), [key], [chunk], [1], 0)
     for key in range(1, 7):
         chunks = {7 + at for at, held in enumerate(keys) if held == key}
-        assert tail.chunks_with(SID, [key]) == tail.chunks_with(MOBILE, [key]) == chunks
+        assert tail.chunks_with(UNIQUE, [key]) == tail.chunks_with(1, [key]) == chunks
         assert tail.has_none_of([key]) is (not chunks)
         assert (key in tail) is bool(chunks)
-        assert tail.chunks_with(UID, [key]) == set()
-    assert tail.chunks_with(SID, list(range(1, 7))) == {7 + at for at in range(len(keys))}
+        assert tail.chunks_with(2, [key]) == set()
+    assert tail.chunks_with(UNIQUE, list(range(1, 7))) == {7 + at for at in range(len(keys))}
 
 
 def test_a_run_has_no_entries_for_reports_without_uid():
     tail = Tail(1)
-    for seq, uid in enumerate([NO_UID, 5, NO_UID]):
+    for seq, uid in enumerate([NO_TEXT, 5, NO_TEXT]):
         chunk, _ = tail.begin_chunk(1, seq, 1)
         tail.add_reports(one_report(seq + 1, 9, uid), [seq + 1], [chunk], [1], 0)
-    entries = [len(block) // 12 for kind, _, block in sort_run(tail).blocks if kind == UID]
+    entries = [len(block) // 12 for key, _, block in sort_run(tail).blocks if key == 2]
     assert entries == [1]
 
 
@@ -147,7 +148,9 @@ async def test_a_look_up_never_shows_what_is_not_committed(watch, watched):
 
     watch.on_before = hold
     reports = desk.reports(1)
-    task = asyncio.create_task(desk.store.append_reports(make_batch(reports), desk.now))
+    task = asyncio.create_task(
+        desk.store.append_reports(make_batch(reports, VOICE_STATUS), desk.now)
+    )
     try:
         await asyncio.to_thread(reached.wait, 10)
         assert await desk.find(sid="sid-1") == []
@@ -163,9 +166,9 @@ async def test_a_look_up_during_which_a_run_is_made_finds_its_reports(
 ):
     await desk.account()
     reports = desk.reports(4)
-    await desk.store.append_reports(make_batch(reports), desk.now)
+    await desk.store.append_reports(make_batch(reports, VOICE_STATUS), desk.now)
     further = desk.reports(1)
-    await desk.store.append_reports(make_batch(further), desk.now)
+    await desk.store.append_reports(make_batch(further, VOICE_STATUS), desk.now)
     looked, go_on = threading.Event(), threading.Event()
     real = lookups.find_in_runs
 
@@ -191,7 +194,7 @@ async def test_runs_already_written_in_part_are_written_again_after_a_restart(sm
     await desk.account("b")
     for _ in range(4):
         await desk.store.append_reports(
-            make_batch([*desk.reports(1, "a"), *desk.reports(1, "b")]), desk.now
+            make_batch([*desk.reports(1, "a"), *desk.reports(1, "b")], VOICE_STATUS), desk.now
         )
     for _ in range(20):
         swept = await desk.sweep()

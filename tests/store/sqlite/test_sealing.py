@@ -8,6 +8,7 @@ import pytest
 
 from statuspush.core.batch import make_batch
 from statuspush.core.contract import Mode
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.store.base import StoreBroken
 from statuspush.store.sqlite import push_index
 
@@ -29,7 +30,7 @@ def once(part):
 
 async def append(desk, reports):
     """Without the desk's upkeep."""
-    return await desk.store.append_reports(make_batch(reports), desk.now)
+    return await desk.store.append_reports(make_batch(reports, VOICE_STATUS), desk.now)
 
 
 async def until_a_run_is_next(desk):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from statuspush.core.batch import fingerprint, make_batch
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.storage.file import Schema
 from statuspush.storage.sid_filter import make_filter
 from statuspush.store.sqlite import SqliteStore, file
@@ -32,11 +33,13 @@ async def test_a_report_is_not_compared_with_those_of_other_accounts(watch, watc
     await desk.account("new")
     watch.statements.clear()
     for number in (7, 8):
-        one = make_batch([desk.report(number, "new")])
+        one = make_batch([desk.report(number, "new")], VOICE_STATUS)
         assert (await desk.store.append_reports(one, desk.now)).accepted == 1
     everybody = [desk.report(9, f"a{number}") for number in range(30)]
     more = [desk.report(number, "new") for number in range(20, 50)]
-    assert (await desk.store.append_reports(make_batch(more), desk.now)).accepted == 30
+    assert (
+        await desk.store.append_reports(make_batch(more, VOICE_STATUS), desk.now)
+    ).accepted == 30
     assert reads(watch) == []
     assert (await desk.append([*everybody, desk.report(9, "new")])).duplicates == 30
 
@@ -101,7 +104,7 @@ async def test_sids_of_a_file_of_the_second_version_are_known(tmp_path, monkeypa
         store = SqliteStore(path)
         await store.open(NOW)
         for account, sids in (("a1", ("s10", "s11")), ("a2", ("s20", "s21"))):
-            known = make_batch([new_desk.report(1, account, sid=sid) for sid in sids])
+            known = make_batch([new_desk.report(1, account, sid=sid) for sid in sids], VOICE_STATUS)
             assert (await store.append_reports(known, NOW)).duplicates == 2
         await store.close()
     (size,) = sqlite3.connect(path).execute("SELECT length(filter) FROM runs").fetchone()

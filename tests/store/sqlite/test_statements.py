@@ -3,6 +3,7 @@
 import pytest
 
 from statuspush.core.batch import make_batch
+from statuspush.core.kinds import VOICE_STATUS
 
 
 async def count(watch, verb):
@@ -12,7 +13,7 @@ async def count(watch, verb):
 
 
 async def append(desk, reports):
-    return await desk.store.append_reports(make_batch(reports), desk.now)
+    return await desk.store.append_reports(make_batch(reports, VOICE_STATUS), desk.now)
 
 
 @pytest.mark.parametrize("stored", [0, 2000])

@@ -10,6 +10,7 @@ from typing import Final
 
 from statuspush.core.contract import Wire
 from statuspush.core.hints import hint
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.outcome import Outcome, Verdict
 from statuspush.core.words import Words
 
@@ -74,7 +75,7 @@ GIVEN_UP: Final = Words(
 
 def unsteady(verdict: Verdict) -> Words:
     """The same push failed and was acknowledged a moment later."""
-    said = hint(verdict)
+    said = hint(verdict, VOICE_STATUS)
     return Words(
         f"the same push failed first and was acknowledged when it was sent again; first: {said.en}",
         f"同一推送第一次失败，再次发送时得到确认；第一次：{said.zh}",
@@ -83,7 +84,7 @@ def unsteady(verdict: Verdict) -> Words:
 
 def at_once(good: int, all_of_them: int, verdict: Verdict) -> Words:
     """Some of those sent at the same time failed."""
-    said = hint(verdict)
+    said = hint(verdict, VOICE_STATUS)
     return Words(
         f"of {all_of_them} pushes sent at once {good} were acknowledged; the others: {said.en}",
         f"同时发送的 {all_of_them} 次推送中 {good} 次得到确认；其余：{said.zh}",

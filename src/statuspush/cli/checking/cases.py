@@ -7,9 +7,9 @@ from typing import Final, Literal
 
 import msgspec
 
-from statuspush.core.contract import VOICE_STATUS, Wire
-from statuspush.core.fragment import fragments
-from statuspush.core.report import Submission
+from statuspush.core.contract import Wire
+from statuspush.core.kinds import VOICE_STATUS
+from statuspush.core.kinds.voice_status import Submission
 from statuspush.core.wire import body
 from statuspush.core.words import Words
 
@@ -92,7 +92,7 @@ class Cases:
         self, name: str, title: Words, reports: Sequence[Submission], wire: Wire = Wire.ROBUST
     ) -> Case:
         """A push of these reports."""
-        content = body(b"\n".join(fragments(reports)), wire)
+        content = body(b"\n".join(VOICE_STATUS.fragments(reports)), wire, VOICE_STATUS)
         return Case(
             name, title, content, reports=tuple(reports), push=self._push_id(name), wire=wire
         )

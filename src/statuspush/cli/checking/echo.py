@@ -12,9 +12,9 @@ from statuspush.cli.checking import advice
 from statuspush.cli.checking.differences import why
 from statuspush.cli.checking.findings import Finding
 from statuspush.cli.checking.probe import Seen
-from statuspush.core.contract import VOICE_STATUS
 from statuspush.core.errors import InputError
-from statuspush.core.report import Submission
+from statuspush.core.kinds import VOICE_STATUS
+from statuspush.core.kinds.voice_status import Submission
 from statuspush.core.words import Words
 
 WAIT_SECONDS: Final = 5.0

@@ -8,6 +8,7 @@ from statuspush.cli.checking import advice
 from statuspush.cli.checking.probe import Seen
 from statuspush.core.contract import Wire
 from statuspush.core.hints import hint
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.outcome import Outcome
 from statuspush.core.words import Words
 
@@ -40,7 +41,7 @@ def of_case(seen: Seen) -> Finding:
     if seen.case.expected != "acknowledged":
         return _of_no_push(seen)
     if not seen.verdict.acknowledged:
-        return failed(seen, hint(seen.verdict))
+        return failed(seen, hint(seen.verdict, VOICE_STATUS))
     return _timed(seen)
 
 

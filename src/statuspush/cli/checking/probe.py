@@ -8,6 +8,7 @@ from statuspush.cli.checking.by_hand import Request, exchange
 from statuspush.cli.checking.cases import Case
 from statuspush.core.ack import judge
 from statuspush.core.contract import PUSH_HEADERS
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.outcome import SendResult, Verdict
 from statuspush.core.signature import sign
 from statuspush.transport import AddressGuard, PostRequest, Transport
@@ -40,7 +41,7 @@ class Probe:
         """Send a case by the sender's own transport, or by hand if it is no POST."""
         began = perf_counter()
         result = await (self._post(case) if case.method == "POST" else self._by_hand(case))
-        return Seen(case, judge(result), perf_counter() - began)
+        return Seen(case, judge(result, VOICE_STATUS), perf_counter() - began)
 
     async def drip(self, case: Case, seconds: float, pieces: int = 8) -> Seen:
         """Send a push whose body arrives in pieces over ``seconds``."""
@@ -54,7 +55,7 @@ class Probe:
             seconds / (pieces - 1),
         )
         result = await exchange(request, self.guard, self.timeout + seconds)
-        return Seen(case, judge(result), max(0.0, perf_counter() - began - seconds))
+        return Seen(case, judge(result, VOICE_STATUS), max(0.0, perf_counter() - began - seconds))
 
     async def _post(self, case: Case) -> SendResult:
         return await self.transport.post(

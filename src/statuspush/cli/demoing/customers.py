@@ -11,6 +11,7 @@ from typing import Final
 
 from statuspush.cli.demoing.journal import Journal
 from statuspush.core.decode import NotAPush, decode
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.receiver import Receiver
 
 _MAX_HEAD: Final = 64 * 1024
@@ -130,7 +131,7 @@ class Customer:
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         try:
             # As the contract asks of a receiver: decode however often it takes.
-            sids = [str(report["sid"]) for report in decode(body)]
+            sids = [str(report["sid"]) for report in decode(body, VOICE_STATUS)]
         except NotAPush:
             writer.write(_response(400, b"not a push"))
             return True

@@ -12,21 +12,18 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import BinaryIO, Final, Protocol
+from typing import Any, BinaryIO, Final, Protocol
 
 import msgspec
 
-from statuspush.core.contract import VOICE_STATUS
 from statuspush.core.errors import InputError
+from statuspush.core.kinds import Kind
 
 MAX_LINE_BYTES: Final = 1024 * 1024
 """Longest line, or JSON report; a file that isn't one of the formats must not fill the memory."""
 
 _PIECE: Final = 256 * 1024
 _BOM: Final = b"\xef\xbb\xbf"
-_COLUMNS: Final = frozenset({"account", *VOICE_STATUS.keys})
-_NULL_WHEN_EMPTY: Final = frozenset({"uid", "error_msg"})
-_INTEGER: Final = re.compile(r"-?[0-9]{1,18}")
 
 
 class Format(StrEnum):
@@ -75,12 +72,15 @@ class Counted:
         return piece
 
 
-def read_reports(source: Source, form: Format, name: str, account: str | None) -> Iterator[Line]:
+def read_reports(
+    source: Source, form: Format, name: str, account: str | None, kind: Kind[Any]
+) -> Iterator[Line]:
     """The reports of a file, in order.
 
     ``name`` is the file's, whose ending tells the format when ``form`` is ``auto``; else its
-    first character does. ``account`` is the one of reports that name none. Raises InputError
-    where no line can be blamed: wrong columns, a broken array.
+    first character does. ``account`` is the one of reports that name none, ``kind`` what the
+    columns of CSV are. Raises InputError where no line can be blamed: wrong columns, a broken
+    array.
     """
     pieces = _pieces(source)
     first = _opening(pieces)
@@ -89,7 +89,7 @@ def read_reports(source: Source, form: Format, name: str, account: str | None) -
         form = _guess(name, first)
     match form:
         case Format.CSV:
-            return _read_csv(whole, account)
+            return _read_csv(whole, account, kind)
         case Format.NDJSON:
             return _read_ndjson(whole, account)
         case _:
@@ -285,12 +285,12 @@ class _Window:
             return text
 
 
-def _read_csv(pieces: Iterable[bytes], account: str | None) -> Iterator[Line]:
+def _read_csv(pieces: Iterable[bytes], account: str | None, kind: Kind[Any]) -> Iterator[Line]:
     text = _Text(pieces)
     header = next(text, "")
     delimiter = max(",;\t", key=header.count)
     columns = [column.strip() for column in next(csv.reader([header], delimiter=delimiter), [])]
-    _check_columns(columns, account)
+    _check_columns(columns, account, kind)
     rows = csv.reader(text, delimiter=delimiter, strict=True)
     begin = 2
     while True:
@@ -303,13 +303,19 @@ def _read_csv(pieces: Iterable[bytes], account: str | None) -> Iterator[Line]:
         number, begin = begin, rows.line_num + 2
         if not row:
             continue
-        yield _row(number, columns, row, account)
+        if len(row) != len(columns):
+            wrong = f"{len(row)} cells, but the header has {len(columns)}"
+            yield Line(number, "", b"", wrong)
+            continue
+        yield _row(number, dict(zip(columns, row, strict=True)), account, kind)
 
 
-def _check_columns(columns: list[str], account: str | None) -> None:
+def _check_columns(columns: list[str], account: str | None, kind: Kind[Any]) -> None:
     """The header must name every key that has no default, and nothing else."""
-    unknown = [column for column in columns if column not in _COLUMNS]
-    needed = _COLUMNS - _NULL_WHEN_EMPTY - ({"account"} if account is not None else set())
+    known = ("account", *kind.keys)
+    unknown = [column for column in columns if column not in known]
+    needed = {field.key for field in kind.fields if not field.nullable}
+    needed |= {"account"} if account is None else set()
     missing = sorted(needed.difference(columns))
     problems = []
     if unknown:
@@ -322,23 +328,19 @@ def _check_columns(columns: list[str], account: str | None) -> None:
     if problems:
         raise InputError(
             f"line 1: {'; '.join(problems)}: the first line of a CSV file names its columns, "
-            f"of {', '.join(('account', *VOICE_STATUS.keys))}"
+            f"of {', '.join(known)}"
         )
 
 
-def _row(number: int, columns: list[str], row: list[str], account: str | None) -> Line:
-    if len(row) != len(columns):
-        return Line(number, "", b"", f"{len(row)} cells, but the header has {len(columns)}")
-    report: dict[str, object] = dict(zip(columns, row, strict=True))
-    owner = str(report.get("account", "")) or account or ""
-    report["account"] = owner
-    for key in _NULL_WHEN_EMPTY:
-        if report.get(key) == "":
-            report[key] = None
-    duration = str(report["duration"]).strip()
-    if not _INTEGER.fullmatch(duration):
-        return Line(number, owner, b"", f"duration: must be an integer, not {duration!r}")
-    report["duration"] = int(duration)
+def _row(number: int, cells: dict[str, str], account: str | None, kind: Kind[Any]) -> Line:
+    owner = cells.get("account") or account or ""
+    report: dict[str, object] = {"account": owner}
+    for field in kind.fields:
+        if field.key in cells:
+            try:
+                report[field.key] = field.from_cell(cells[field.key])
+            except InputError as error:
+                return Line(number, owner, b"", f"{field.key}: {error}")
     return Line(number, owner, msgspec.json.encode(report))
 
 

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from statuspush.clock import Milliseconds
+from statuspush.core.kinds import Kind
 from statuspush.receiver.inbox.seen import Seen, mark
 from statuspush.receiver.inbox.writer import CallFailed, Verb, Writer
 from statuspush.storage.checkpoint import Checkpoints
@@ -72,6 +73,7 @@ class Inbox:
     def __init__(
         self,
         path: Path,
+        kind: Kind[Any],
         *,
         window_ms: int = WINDOW_MS,
         max_waiting_bytes: int = MAX_WAITING_BYTES,
@@ -79,9 +81,11 @@ class Inbox:
     ) -> None:
         """Name the file; nothing is opened yet.
 
+        :param kind: of all the reports.
         :param stored: called on the inbox's thread after each commit that brought new reports.
         """
         self._path = path
+        self._kind = kind
         self._window_ms = window_ms
         self._max_waiting_bytes = max_waiting_bytes
         self._stored = stored
@@ -100,7 +104,7 @@ class Inbox:
                     migrate(self._connection, self._path, SCHEMA)
                     # "statuspush inbox" may be writing beside us, for a moment.
                     self._connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
-                    work = _Work(self._connection, self._window_ms, self._stored)
+                    work = _Work(self._connection, self._kind, self._window_ms, self._stored)
                     self._checkpoints = Checkpoints(self._path.resolve(), self._connection)
             except BaseException:
                 self._connection.close()
@@ -152,12 +156,16 @@ class _Work:
     """What the writer does with a group of calls."""
 
     def __init__(
-        self, connection: sqlite3.Connection, window_ms: int, stored: Callable[[], None]
+        self,
+        connection: sqlite3.Connection,
+        kind: Kind[Any],
+        window_ms: int,
+        stored: Callable[[], None],
     ) -> None:
         self._connection = connection
         self._window_ms = window_ms
         self._stored = stored
-        self._seen = Seen(connection)
+        self._seen = Seen(connection, kind)
         self._seen.load()
         self._last = _last_batch(connection)
         self._after: list[Callable[[], None]] = []

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from statuspush.clock import Milliseconds
-from statuspush.receiver.lines import read_line
+from statuspush.core.lines import read_line
 
 
 class Trouble(msgspec.Struct, frozen=True):
@@ -112,9 +112,9 @@ def list_troubles(
 
 
 def find_reports(
-    connection: sqlite3.Connection, value: str, limit: int
+    connection: sqlite3.Connection, keys: Sequence[str], value: str, limit: int
 ) -> Iterator[tuple[Milliseconds, str, dict[str, object]]]:
-    """Arrival, account and fields of reports with this sid or number, the newest first.
+    """Arrival, account and fields of reports with this value under one of the keys, newest first.
 
     Looks through the whole inbox; meant for people.
     """
@@ -127,7 +127,7 @@ def find_reports(
     )
     for arrived_at, account, body in rows:
         for fields in reversed([read_line(line) for line in body.split(b"\n")]):
-            if value in (fields.get("sid"), fields.get("mobile")):
+            if any(fields.get(key) == value for key in keys):
                 yield arrived_at, account, fields
                 limit -= 1
                 if not limit:

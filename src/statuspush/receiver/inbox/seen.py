@@ -10,14 +10,16 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from operator import itemgetter
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from statuspush.clock import Milliseconds
 from statuspush.core.batch import fingerprint
-from statuspush.receiver.lines import read_sid
+from statuspush.core.kinds import Kind
+from statuspush.core.lines import read_line
 from statuspush.storage.sid_filter import SidFilter, make_filter
 
 RUN_REPORTS: Final = 65_536
@@ -38,8 +40,9 @@ def mark(account: str, sid: str) -> int:
 class Seen:
     """The sids within the window; used by the inbox's writer alone."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, kind: Kind[Any]) -> None:
         self._connection = connection
+        self._kind = kind
         self._filter = SidFilter()
         self._tail: dict[int, list[int]] = {}
         """Mark -> batches whose reports have it: nearly always one."""
@@ -89,7 +92,13 @@ class Seen:
         ).fetchone()
         if row is None:  # retention removed it
             return "", frozenset()
-        return row[0], frozenset(map(read_sid, row[1].split(b"\n")))
+        return row[0], frozenset([self._unique(line) for line in row[1].split(b"\n")])
+
+    def _unique(self, line: bytes) -> str:
+        try:
+            return self._kind.unique_of(self._kind.read_unique(line))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return str(read_line(line)[self._kind.unique])
 
     def _in_run(self, run: int, wanted: int) -> list[int]:
         marks, batches = self._bucket(run, wanted >> 64 - _BUCKET_BITS)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from statuspush.receiver.report import Report
+from statuspush.core.kinds import Received
 
 
 class Sink(Protocol):
@@ -15,7 +15,7 @@ class Sink(Protocol):
     async def open(self) -> None:
         """Get ready; raises :class:`statuspush.core.errors.StatuspushError` if that can't be."""
 
-    async def deliver(self, reports: Sequence[Report]) -> None:
+    async def deliver(self, reports: Sequence[Received]) -> None:
         """Hand all of these reports on, in order; at least one.
 
         Returns when they are safe at the other side (on disk, acknowledged, committed). Raises any

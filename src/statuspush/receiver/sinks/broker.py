@@ -1,7 +1,7 @@
-"""Reports as messages of NATS, Kafka, RabbitMQ or Redis, through FastStream; one a report.
+"""Reports as messages of NATS, Kafka, RabbitMQ or Redis, through FastStream; one per report.
 
-A message is the report's JSON. Where the broker has a place for it, the sid is in a header or is
-the key.
+A message is the report's JSON. Where the broker has a place for it, the unique id (the sid) is in a
+header or is the key.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from statuspush.core.errors import InputError, ServiceError
-from statuspush.receiver.report import Report
+from statuspush.core.kinds import Received
 
 TIMEOUT_SECONDS: Final = 30.0
 """For a batch, and for connecting."""
@@ -66,7 +66,7 @@ class BrokerSink(ABC):
             raise ServiceError(f"{self._scheme}: cannot connect: {reason}") from error
         self._broker = broker
 
-    async def deliver(self, reports: Sequence[Report]) -> None:
+    async def deliver(self, reports: Sequence[Received]) -> None:
         """Publish a message a report; returns when the broker has acknowledged them."""
         if self._broker is None:
             await self.open()
@@ -91,17 +91,17 @@ class BrokerSink(ABC):
         """Ask what has to be known before the first message."""
 
     @abstractmethod
-    async def _publish(self, broker: Any, reports: Sequence[Report]) -> None:
+    async def _publish(self, broker: Any, reports: Sequence[Received]) -> None:
         """Publish and wait for the acknowledgement."""
 
 
-def parts(reports: Sequence[Report]) -> Iterable[Sequence[Report]]:
+def parts(reports: Sequence[Received]) -> Iterable[Sequence[Received]]:
     return (reports[start : start + _AT_ONCE] for start in range(0, len(reports), _AT_ONCE))
 
 
-def headers(report: Report) -> dict[str, str]:
+def headers(report: Received) -> dict[str, str]:
     """Headers of a message."""
-    return {"content-type": "application/json", "sid": plain(report.sid)}
+    return {"content-type": "application/json", report.unique: plain(report.id)}
 
 
 def plain(sid: str) -> str:

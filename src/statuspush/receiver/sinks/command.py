@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import IO, Final
 
 from statuspush.core.errors import ServiceError
-from statuspush.receiver.report import Report
+from statuspush.core.kinds import Received
 
 TIMEOUT_SECONDS: Final = 60.0
 """A command that takes longer is killed, with everything that it has started."""
@@ -30,7 +30,7 @@ class CommandSink:
     async def open(self) -> None:
         """Nothing to get ready: the shell tells at the first batch whether the command exists."""
 
-    async def deliver(self, reports: Sequence[Report]) -> None:
+    async def deliver(self, reports: Sequence[Received]) -> None:
         """Run the command with a JSON line a report on its input; returns when it has ended."""
         lines = b"".join(report.json() + b"\n" for report in reports)
         try:

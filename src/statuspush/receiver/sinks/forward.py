@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from statuspush.core.errors import InputError, ServiceError
-from statuspush.receiver.report import Report
+from statuspush.core.kinds import Received
 
 if TYPE_CHECKING:
     import httpx
@@ -42,7 +42,7 @@ class ForwardSink:
 
         self._client = httpx.AsyncClient(follow_redirects=False, timeout=self._timeout_seconds)
 
-    async def deliver(self, reports: Sequence[Report]) -> None:
+    async def deliver(self, reports: Sequence[Received]) -> None:
         """POST the reports; returns when the other side has answered 2xx."""
         if self._client is None:
             await self.open()
@@ -75,8 +75,8 @@ class ForwardSink:
             await client.aclose()
 
 
-def _key(reports: Sequence[Report]) -> str:
-    whose = [(report.account, report.sid) for report in reports]
+def _key(reports: Sequence[Received]) -> str:
+    whose = [(report.account, report.id) for report in reports]
     try:
         text = msgspec.json.encode(whose)
     except UnicodeEncodeError:  # half of a surrogate pair

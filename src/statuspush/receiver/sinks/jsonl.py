@@ -12,7 +12,7 @@ from typing import Final
 
 from statuspush.clock import Clock, SteadyClock
 from statuspush.core.errors import ServiceError
-from statuspush.receiver.report import Report
+from statuspush.core.kinds import Received
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 """A file that has grown to this size is followed by another one."""
@@ -50,7 +50,7 @@ class JsonLinesSink:
             reason = error.strerror or str(error)
             raise ServiceError(f"cannot write to {self._directory}: {reason}") from error
 
-    async def deliver(self, reports: Sequence[Report]) -> None:
+    async def deliver(self, reports: Sequence[Received]) -> None:
         """Append a line a report; returns when they are on disk."""
         text = b"".join(report.json() + b"\n" for report in reports)
         await asyncio.to_thread(self._append, text)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from statuspush.core.errors import InputError
-from statuspush.receiver.report import Report
+from statuspush.core.kinds import Received
 from statuspush.receiver.sinks.broker import BrokerSink, headers
 
 if TYPE_CHECKING:
@@ -30,12 +30,12 @@ class KafkaSink(BrokerSink):
         servers = self._netloc.split(",")
         return KafkaBroker(servers, acks="all", enable_idempotence=True, logger=None)
 
-    async def _publish(self, broker: "KafkaBroker", reports: Sequence[Report]) -> None:
+    async def _publish(self, broker: "KafkaBroker", reports: Sequence[Received]) -> None:
         waiting = [
             await broker.publish(
                 report.json(),
                 self._name,
-                key=report.sid.encode(errors="surrogatepass"),
+                key=report.id.encode(errors="surrogatepass"),
                 headers=headers(report),
                 no_confirm=True,
             )

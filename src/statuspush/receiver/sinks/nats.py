@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from statuspush.core.errors import ServiceError
-from statuspush.receiver.report import Report
+from statuspush.core.kinds import Received
 from statuspush.receiver.sinks.broker import TIMEOUT_SECONDS, BrokerSink, headers, parts, plain
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class NatsSink(BrokerSink):
         except (NotFoundError, ServiceUnavailableError):
             return None
 
-    async def _publish(self, broker: "NatsBroker", reports: Sequence[Report]) -> None:
+    async def _publish(self, broker: "NatsBroker", reports: Sequence[Received]) -> None:
         # One may have been made since.
         self._stream = self._stream or await self._covering(broker)
         # The first one alone: it sets up where acknowledgements arrive.
@@ -66,7 +66,7 @@ class NatsSink(BrokerSink):
                     broker.publish(
                         report.json(),
                         self._name,
-                        headers=headers(report) | {"Nats-Msg-Id": plain(report.sid)},
+                        headers=headers(report) | {"Nats-Msg-Id": plain(report.id)},
                         stream=self._stream,
                         timeout=TIMEOUT_SECONDS,
                     )

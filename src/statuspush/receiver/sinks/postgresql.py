@@ -1,4 +1,4 @@
-"""Reports in a PostgreSQL table, a row a sid."""
+"""Reports in a PostgreSQL table, one row per unique id."""
 
 import asyncio
 import json
@@ -9,49 +9,43 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsp
 
 import msgspec
 
-from statuspush.core.contract import VOICE_STATUS
 from statuspush.core.errors import InputError, ServiceError
-from statuspush.receiver.report import Report
+from statuspush.core.kinds import VOICE_STATUS, Kind, Received
 
 if TYPE_CHECKING:
     import psycopg
 
-TABLE: Final = "voice_status"
-"""The table where the URL names none."""
 TIMEOUT_SECONDS: Final = 60.0
 """For a batch; a server that has gone without a word must not hold the others for ever."""
 
 _CONNECT_SECONDS: Final = 10
-_COLUMNS: Final[dict[str, str]] = {
-    "sid": "text",
-    "uid": "text",
-    "user_receive_time": "text",
-    "duration": "integer",
-    "error_msg": "text",
-    "mobile": "text",
-    "report_status": "text",
-    "account": "text",
-    "extra": "jsonb",
-}
+_TYPES: Final = {"string": "text", "integer": "integer"}
+"""Type of a column by that of the values in JSON."""
 _MAX_INTEGER: Final = 2**31 - 1
 _NUL: Final = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 class PostgresqlSink:
-    """Inserts a batch in one statement; a sid that is there already is overwritten.
+    """Inserts a batch in one statement; a unique id that is there already is overwritten.
 
-    The column ``extra`` holds what came beside the contract's keys, and what does not fit its
-    column. Two things no PostgreSQL text can hold and are replaced: the character NUL by U+FFFD,
-    half of a surrogate pair by a question mark.
+    There is a column for each key of the kind. The column ``extra`` holds what came beside them,
+    and what does not fit its column. Two things no PostgreSQL text can hold and are replaced: the
+    character NUL by U+FFFD, half of a surrogate pair by a question mark.
     """
 
-    def __init__(self, url: str, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+    def __init__(
+        self,
+        url: str,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        kind: Kind[Any] = VOICE_STATUS,
+    ) -> None:
         """Take ``postgresql://user:password@host/database/table``, or ``…/database?table=name``.
 
         Other parameters of the query are the server's (``sslmode=require``). A table can be named
-        with its schema: ``archive.voice_status``.
+        with its schema: ``archive.voice_status``. Without a name it is that of the kind.
         """
-        self._conninfo, self._table = _split(url)
+        self._kind: Final = kind
+        self._conninfo, self._table = _split(url, kind.name)
         self._timeout_seconds: Final = timeout_seconds
         self._upsert: psycopg.sql.Composed | None = None
         self._connection: psycopg.AsyncConnection[Any] | None = None
@@ -70,15 +64,18 @@ class PostgresqlSink:
             await self._drop()
             raise ServiceError(f"PostgreSQL: {error}") from error
 
-    async def deliver(self, reports: Sequence[Report]) -> None:
+    async def deliver(self, reports: Sequence[Received]) -> None:
         """Upsert the reports; returns when the server has committed them."""
         if self._connection is None:
             await self.open()
         connection, upsert = self._connection, self._upsert
         assert connection is not None
         assert upsert is not None
-        # A statement cannot touch a row twice; of two reports with one sid the later one stays.
-        rows = [_row(report) for report in {report.sid: report for report in reports}.values()]
+        # A statement cannot touch a row twice; of two reports with one id the later one stays.
+        rows = [
+            _row(report, self._kind)
+            for report in {report.id: report for report in reports}.values()
+        ]
         columns = [list(column) for column in zip(*rows, strict=True)]
         try:
             async with asyncio.timeout(self._timeout_seconds):
@@ -97,9 +94,9 @@ class PostgresqlSink:
         from psycopg import sql  # noqa: PLC0415
 
         table = sql.Identifier(*self._table)
-        self._upsert = _upsert(table)
+        self._upsert = _upsert(table, self._kind)
         async with asyncio.timeout(self._timeout_seconds):
-            # Prepared statements break behind a pooler, and one round trip a batch is cheap.
+            # Prepared statements break behind a pooler, and one round trip per batch is cheap.
             self._connection = connection = await psycopg.AsyncConnection.connect(
                 self._conninfo,
                 autocommit=True,
@@ -114,7 +111,7 @@ class PostgresqlSink:
                     "SELECT to_regclass(%s)", [table.as_string(connection)]
                 )
                 if await found.fetchone() == (None,):
-                    await connection.execute(_create(table))
+                    await connection.execute(_create(table, self._kind))
 
     async def _drop(self) -> None:
         connection, self._connection = self._connection, None
@@ -122,7 +119,7 @@ class PostgresqlSink:
             await connection.close()
 
 
-def _split(url: str) -> tuple[str, tuple[str, ...]]:
+def _split(url: str, table: str) -> tuple[str, tuple[str, ...]]:
     """Divide a URL into what the server's library takes and the parts of the table's name."""
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
@@ -132,7 +129,7 @@ def _split(url: str) -> tuple[str, tuple[str, ...]]:
         named = segments.pop()
     if len(segments) != 1:
         raise InputError("the PostgreSQL URL is not postgresql://…/DATABASE/TABLE")
-    name = tuple((named or TABLE).split("."))
+    name = tuple((named or table).split("."))
     if not all(name) or len(name) > 2:
         raise InputError(f'"{named}" is not the name of a table')
     path = "/" + quote(segments[0], safe="")
@@ -141,53 +138,61 @@ def _split(url: str) -> tuple[str, tuple[str, ...]]:
     ), name
 
 
-def _create(table: "psycopg.sql.Identifier") -> "psycopg.sql.Composed":
+def _columns(kind: Kind[Any]) -> dict[str, str]:
+    """The columns that a report fills, with their types."""
+    keys = {field.key: _TYPES[field.json_type] for field in kind.fields}
+    return {**keys, "account": "text", "extra": "jsonb"}
+
+
+def _create(table: "psycopg.sql.Identifier", kind: Kind[Any]) -> "psycopg.sql.Composed":
     from psycopg import sql  # noqa: PLC0415 - an extra
 
-    columns = ", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())
-    text = columns.replace("sid text", "sid text PRIMARY KEY", 1)
+    text = ", ".join(
+        f"{name} {type_} PRIMARY KEY" if name == kind.unique else f"{name} {type_}"
+        for name, type_ in _columns(kind).items()
+    )
     return sql.SQL("CREATE TABLE {} ({}, received_at timestamptz DEFAULT now())").format(
         table, sql.SQL(text)
     )
 
 
-def _upsert(table: "psycopg.sql.Identifier") -> "psycopg.sql.Composed":
+def _upsert(table: "psycopg.sql.Identifier", kind: Kind[Any]) -> "psycopg.sql.Composed":
     from psycopg import sql  # noqa: PLC0415 - an extra
 
-    names = ", ".join(_COLUMNS)
-    arrays = ", ".join(f"%s::{'text' if kind == 'jsonb' else kind}[]" for kind in _COLUMNS.values())
-    values = ", ".join(
-        f"{name}::jsonb" if kind == "jsonb" else name for name, kind in _COLUMNS.items()
+    columns = _columns(kind)
+    names = ", ".join(columns)
+    arrays = ", ".join(
+        f"%s::{'text' if type_ == 'jsonb' else type_}[]" for type_ in columns.values()
     )
-    changes = ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS if name != "sid")
+    values = ", ".join(
+        f"{name}::jsonb" if type_ == "jsonb" else name for name, type_ in columns.items()
+    )
+    changes = ", ".join(f"{name} = excluded.{name}" for name in columns if name != kind.unique)
     return sql.SQL(
         "INSERT INTO {} ({}) SELECT {} FROM unnest({}) AS given({})"
-        " ON CONFLICT (sid) DO UPDATE SET {}"
-    ).format(table, *(sql.SQL(part) for part in (names, values, arrays, names, changes)))
+        " ON CONFLICT ({}) DO UPDATE SET {}"
+    ).format(
+        table,
+        *(sql.SQL(part) for part in (names, values, arrays, names, kind.unique, changes)),
+    )
 
 
-def _row(report: Report) -> list[object]:
-    duration = report.duration
-    columns: dict[str, object] = {
-        "sid": report.sid,
-        "uid": report.uid,
-        "user_receive_time": report.user_receive_time,
-        "duration": duration if duration is None or duration <= _MAX_INTEGER else None,
-        "error_msg": report.error_msg,
-        "mobile": report.mobile,
-        "report_status": report.report_status,
-    }
+def _row(report: Received, kind: Kind[Any]) -> list[object]:
+    fitting = {key: _fitting(value) for key, value in report.typed().items()}
     unfit = {
         key: report.fields[key]
-        for key in VOICE_STATUS.keys
-        if columns[key] is None and report.fields.get(key) is not None
+        for key in kind.keys
+        if fitting[key] is None and report.fields.get(key) is not None
     }
-    values = [*columns.values(), report.account]
     extra = report.extra | unfit
-    return [
-        *(_text(value) if isinstance(value, str) else value for value in values),
-        _json(extra) if extra else None,
-    ]
+    return [*fitting.values(), _text(report.account), _json(extra) if extra else None]
+
+
+def _fitting(value: object) -> object:
+    """A value as its column takes it; None where it cannot be there."""
+    if isinstance(value, int):
+        return value if value <= _MAX_INTEGER else None
+    return _text(value) if isinstance(value, str) else value
 
 
 def _text(text: str) -> str:

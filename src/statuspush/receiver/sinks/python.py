@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from statuspush.core.errors import InputError
-from statuspush.receiver.report import Report
+from statuspush.core.kinds import Received
 
 
 class PythonSink:
@@ -24,7 +24,7 @@ class PythonSink:
         self._module, _, self._name = target.partition(":")
         if not self._module or not self._name:
             raise InputError(f'"{target}" is not MODULE:FUNCTION')
-        self._function: Callable[[Sequence[Report]], Any] | None = None
+        self._function: Callable[[Sequence[Received]], Any] | None = None
 
     async def open(self) -> None:
         """Import the module, from the current directory as well."""
@@ -46,7 +46,7 @@ class PythonSink:
             raise InputError(f'"{self._module}:{self._name}" is not a function')
         self._function = function
 
-    async def deliver(self, reports: Sequence[Report]) -> None:
+    async def deliver(self, reports: Sequence[Received]) -> None:
         """Call the function; what it raises goes to the caller."""
         if self._function is None:
             await self.open()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from statuspush.receiver.report import Report
+from statuspush.core.kinds import Received
 from statuspush.receiver.sinks.broker import TIMEOUT_SECONDS, BrokerSink, headers, parts, plain
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class RabbitSink(BrokerSink):
             logger=None,
         )
 
-    async def _publish(self, broker: "RabbitBroker", reports: Sequence[Report]) -> None:
+    async def _publish(self, broker: "RabbitBroker", reports: Sequence[Received]) -> None:
         key = self._query.get("routing_key")
         for some in parts(reports):
             await asyncio.gather(
@@ -42,7 +42,7 @@ class RabbitSink(BrokerSink):
                         exchange=None if key is None else self._name,
                         routing_key=key or "",
                         headers={**headers(report)},
-                        message_id=plain(report.sid)[:255],
+                        message_id=plain(report.id)[:255],
                         content_type="application/json",
                         persist=True,
                         timeout=TIMEOUT_SECONDS,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from statuspush.core.errors import InputError, ServiceError
-from statuspush.receiver.report import Report
+from statuspush.core.kinds import Received
 from statuspush.receiver.sinks.broker import BrokerSink
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class RedisSink(BrokerSink):
     async def _connected(self, broker: "RedisBroker") -> None:
         await (await broker.connect()).ping()
 
-    async def _publish(self, broker: "RedisBroker", reports: Sequence[Report]) -> None:
+    async def _publish(self, broker: "RedisBroker", reports: Sequence[Received]) -> None:
         channel = self._query.get("kind") == "channel"
         client = await broker.connect()
         async with client.pipeline(transaction=True) as pipeline:  # one round trip, all or none

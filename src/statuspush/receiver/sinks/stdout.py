@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from statuspush.receiver.report import Report
+from statuspush.core.kinds import Received
 
 
 class StdoutSink:
@@ -18,7 +18,7 @@ class StdoutSink:
     async def open(self) -> None:
         """Nothing to get ready."""
 
-    async def deliver(self, reports: Sequence[Report]) -> None:
+    async def deliver(self, reports: Sequence[Received]) -> None:
         """Write a line a report; returns when the operating system has taken them all."""
         text = b"".join(report.json() + b"\n" for report in reports)
         # A pipe that nobody reads blocks; the event loop must not wait for it.

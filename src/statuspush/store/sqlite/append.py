@@ -10,35 +10,22 @@ from array import array
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from itertools import chain, repeat
-from typing import Final
 
-import msgspec
 import numpy as np
 
 from statuspush.clock import Milliseconds
 from statuspush.core.batch import Batch
-from statuspush.core.fragment import json_array
+from statuspush.core.fragment import uniques_in
+from statuspush.core.kinds.kind import SEARCH_KEYS
 from statuspush.storage.marks import Fingerprints, mark_of, marks_of
 from statuspush.store.sqlite.chunks import CHUNK_REPORTS, OpenChunk
 from statuspush.store.sqlite.hot import AccountState
 from statuspush.store.sqlite.log import ReportLog
 from statuspush.store.sqlite.runs import find_in_runs
-from statuspush.store.sqlite.tail import KINDS, SID, Tail
+from statuspush.store.sqlite.tail import UNIQUE, Tail
 
 _Name = tuple[int, str]
-"""(account, sid): what a report is, once."""
-
-
-class _Sid(msgspec.Struct, gc=False):
-    sid: str
-
-
-_sids_decoder: Final = msgspec.json.Decoder(list[_Sid])
-
-
-def _sids_of(lines: bytes) -> list[str]:
-    """The sids of fragments that are newline-joined."""
-    return [held.sid for held in _sids_decoder.decode(json_array(lines))]
+"""(account, unique id): what a report is, once."""
 
 
 class Appends:
@@ -86,10 +73,10 @@ class Appends:
         )
         times = Counter(marks) if repeated else {}
         alike = [place for place, mark in enumerate(marks) if times[mark] > 1] if repeated else []
-        names = _names(states, batch, sorted(doubtful.union(alike)))
+        names = self._names(states, batch, sorted(doubtful.union(alike)))
         known = _seen_before([(place, names[place]) for place in alike])
         if doubtful:
-            sids = array("Q", batch.keys[: len(batch.keys) // KINDS])
+            sids = array("Q", batch.keys[: len(batch.keys) // SEARCH_KEYS])
             accounts = {names[place][0] for place in doubtful}
             stored = self._stored(
                 {place: sids[place] for place in doubtful}, accounts, in_tails, in_runs
@@ -107,7 +94,7 @@ class Appends:
         """All reports in the chunks of these accounts that may hold the sids at these places."""
         chunks: set[int] = set()
         for tail in in_tails:
-            chunks |= tail.chunks_with(SID, list(doubtful.values()), accounts)
+            chunks |= tail.chunks_with(UNIQUE, list(doubtful.values()), accounts)
         by_run: dict[int, list[int]] = {}
         for place, runs in in_runs.items():
             for run in runs:
@@ -115,15 +102,28 @@ class Appends:
         sorted_chunks = {
             chunk
             for run, wanted in by_run.items()
-            for _, chunk in find_in_runs(self._connection, SID, wanted, run)
+            for _, chunk in find_in_runs(self._connection, UNIQUE, wanted, run)
         }
         if sorted_chunks:
             chunks |= self._log.of_accounts(sorted_chunks, accounts)
         return {
             (chunk.account, sid)
             for chunk in self._log.read(self._connection, chunks).values()
-            for sid in _sids_of(chunk.body)
+            for sid in uniques_in(chunk.body, self._log.kind)
         }
+
+    def _names(
+        self, states: Sequence[AccountState], batch: Batch, places: Sequence[int]
+    ) -> dict[int, _Name]:
+        """What the reports at some places of the batch are."""
+        lines = b"\n".join(batch.bodies).split(b"\n")
+        owners = list(
+            chain.from_iterable(
+                repeat(state.id, count) for state, count in zip(states, batch.counts, strict=True)
+            )
+        )
+        sids = uniques_in(b"\n".join([lines[place] for place in places]), self._log.kind)
+        return {place: (owners[place], sid) for place, sid in zip(places, sids, strict=True)}
 
     # what is new
 
@@ -166,7 +166,7 @@ class Appends:
 
 def _marks(states: Sequence[AccountState], batch: Batch) -> "array[int] | Fingerprints":
     """The mark of each report of the batch."""
-    size = len(batch.keys) // KINDS
+    size = len(batch.keys) // SEARCH_KEYS
     if size == 8:  # one report: numpy would take three times as long
         return array("Q", [mark_of(int.from_bytes(batch.keys[:8], sys.byteorder), states[0].id)])
     if not size:
@@ -185,18 +185,6 @@ def _parts(count: int, body: bytes) -> Sequence[tuple[int, bytes]]:
     starts = range(0, count, CHUNK_REPORTS)
     parts = [lines[start : start + CHUNK_REPORTS] for start in starts]
     return [(len(part), b"\n".join(part)) for part in parts]
-
-
-def _names(states: Sequence[AccountState], batch: Batch, places: Sequence[int]) -> dict[int, _Name]:
-    """What the reports at some places of the batch are."""
-    lines = b"\n".join(batch.bodies).split(b"\n")
-    owners = list(
-        chain.from_iterable(
-            repeat(state.id, count) for state, count in zip(states, batch.counts, strict=True)
-        )
-    )
-    sids = _sids_of(b"\n".join([lines[place] for place in places]))
-    return {place: (owners[place], sid) for place, sid in zip(places, sids, strict=True)}
 
 
 def _seen_before(names: Sequence[tuple[int, _Name]]) -> set[int]:
@@ -223,8 +211,9 @@ def _without(
         at += count
         if lines:
             left.append((state, account, lines))
-    keys = np.frombuffer(batch.keys, np.uint64).reshape(KINDS, -1)
+    keys = np.frombuffer(batch.keys, np.uint64).reshape(SEARCH_KEYS, -1)
     kept = Batch(
+        kind=batch.kind,
         accounts=[account for _, account, _ in left],
         counts=[len(lines) for _, _, lines in left],
         bodies=[b"\n".join(lines) for _, _, lines in left],

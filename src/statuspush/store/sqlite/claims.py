@@ -2,12 +2,14 @@
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
 from statuspush.clock import Milliseconds
 from statuspush.core.contract import Mode
+from statuspush.core.kinds.kind import Kind
 from statuspush.core.lifecycle import State
 from statuspush.core.outcome import INTERRUPTED
 from statuspush.core.wire import fit
@@ -68,7 +70,7 @@ class Claims:
         for turn in turns:
             held = [chunks[c] for c in turn.chunks if c in chunks]
             _check(turn, held)
-            fragments, count = _fragments(turn, held)
+            fragments, count = _fragments(turn, held, self._log.kind)
             if turn.push is None:
                 accepted_at = held[0].accepted_at if held else now
                 push = self._cut(turn, count, accepted_at, now)
@@ -112,7 +114,8 @@ class Claims:
         else:
             push = None
             first = state.cursor
-            end = state.cursor = min(state.next_seq, first + state.settings.max_reports)
+            most = min(state.settings.max_reports, self._log.kind.max_reports)
+            end = state.cursor = min(state.next_seq, first + most)
         chunks = self._log.chunk_ids(self._connection, state.id, first, end)
         return _Turn(state, push, first, end, chunks, cap)
 
@@ -176,6 +179,7 @@ class Claims:
             token=push.token,
             created_at=push_id.created_at(push.id),
             suspect=state.suspect,
+            kind=self._log.kind.name,
         )
 
     # giving back
@@ -250,11 +254,11 @@ def _check(turn: _Turn, held: Sequence[Chunk]) -> None:
         )
 
 
-def _fragments(turn: _Turn, held: Sequence[Chunk]) -> tuple[bytes, int]:
+def _fragments(turn: _Turn, held: Sequence[Chunk], kind: Kind[Any]) -> tuple[bytes, int]:
     """What is sent in a turn, and how many reports that is under the byte cap."""
     fragments = b"\n".join([chunk.part(turn.first_seq, turn.end_seq) for chunk in held])
     count = turn.end_seq - turn.first_seq
     if turn.cap is None:
         return fragments, count
-    count = fit(fragments, turn.state.settings.wire, turn.cap)
+    count = fit(fragments, turn.state.settings.wire, turn.cap, kind)
     return b"\n".join(fragments.split(b"\n", count)[:count]), count

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -15,6 +15,7 @@ from statuspush.clock import Milliseconds
 from statuspush.core.batch import Batch
 from statuspush.core.contract import Mode
 from statuspush.core.errors import InputError
+from statuspush.core.kinds import VOICE_STATUS, Kind
 from statuspush.core.lifecycle import State
 from statuspush.core.words import Words
 from statuspush.storage.checkpoint import Checkpoints
@@ -25,6 +26,7 @@ from statuspush.store.base import (
     Appended,
     ClaimedPush,
     Conflict,
+    OtherKind,
     PushDetail,
     PushPage,
     PushSettings,
@@ -65,12 +67,21 @@ _log = structlog.get_logger("store")
 
 
 class SqliteStore:
-    """See :class:`statuspush.store.base.Store`; what each verb promises is written there."""
+    """See :class:`statuspush.store.base.Store`; what each verb promises is written there.
 
-    def __init__(self, database: str | Path, telemetry: Telemetry | None = None) -> None:
+    :param kind: of all accounts.
+    """
+
+    def __init__(
+        self,
+        database: str | Path,
+        telemetry: Telemetry | None = None,
+        kind: Kind[Any] = VOICE_STATUS,
+    ) -> None:
         # SQLite puts the files beside it where the link leads, not where the link is.
         self._path = Path(database).resolve()
         self._telemetry = telemetry or Telemetry()
+        self._kind = kind
         self._lock = FileLock(self._path)
         self._by_name: dict[str, AccountState] = {}
         self._by_id: dict[int, AccountState] = {}
@@ -93,7 +104,7 @@ class SqliteStore:
     def _open_file(self, now: Milliseconds, latest_due: Milliseconds | None) -> None:
         migrate(self._connection, self._path, SCHEMA)
         self._now = now
-        self._log = ReportLog(self._connection)
+        self._log = ReportLog(self._connection, self._kind)
         self._appends = Appends(self._connection, self._log)
         self._pushes = Pushes(self._connection, self._dirty)
         self._claims = Claims(self._connection, self._log, self._pushes, self._turns)
@@ -269,6 +280,8 @@ class SqliteStore:
                 states = [self._by_name[account] for account in batch.accounts]
             except KeyError:
                 raise UnknownAccounts(frozenset(batch.accounts) - self._by_name.keys()) from None
+            if batch.kind != self._kind.name:
+                raise OtherKind(dict.fromkeys(batch.accounts, self._kind.name))
             self._now = now
             gained, accepted = self._appends.append(states, batch, now)
             for state in gained:
@@ -367,21 +380,19 @@ class SqliteStore:
         self,
         *,
         account: str | None = None,
-        sid: str | None = None,
-        mobile: str | None = None,
-        uid: str | None = None,
         limit: int = 100,
+        **key: str | None,
     ) -> Sequence[ReportHistory]:
-        given = [
-            (k, v) for k, v in (("sid", sid), ("mobile", mobile), ("uid", uid)) if v is not None
-        ]
+        given = [(name, value) for name, value in key.items() if value is not None]
         if len(given) != 1:
-            raise InputError("give exactly one of sid, mobile and uid")
-        kind, value = given[0]
+            raise InputError("give exactly one key to search by")
+        ((name, value),) = given
         owner = self._state(account).id if account is not None else None
+        if name not in self._kind.search:
+            return ()
         names = {state.id: state.account for state in self._by_id.values()}
         return await self._read(
-            lambda: self._lookups.find_reports(names, owner, kind, value, limit)
+            lambda: self._lookups.find_reports(names, owner, name, value, limit)
         )
 
     # the second cursor

@@ -6,16 +6,15 @@ end of the log (tail.py) and sorted in bulk behind it (runs.py).
 """
 
 import sqlite3
-from array import array
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
-import msgspec
 import numpy as np
 
 from statuspush.clock import Milliseconds
-from statuspush.core.batch import NO_UID, fingerprint
-from statuspush.core.fragment import json_array
+from statuspush.core.batch import fingerprints
+from statuspush.core.fragment import found_in
+from statuspush.core.kinds.kind import Kind
 from statuspush.storage.marks import marks_of
 from statuspush.storage.sid_filter import SidFilter
 from statuspush.store.sqlite.chunks import Chunk, ChunksInMemory
@@ -27,27 +26,15 @@ _LOADED_TOGETHER: Final = 20
 """Chunks read in one go at open: what is not for each of them by itself costs nothing then."""
 
 
-class Keys(msgspec.Struct, frozen=True, gc=False):
-    """What a stored report is looked up by."""
-
-    sid: str
-    mobile: str
-    uid: str | None = None
-
-
-_keys_decoder: Final = msgspec.json.Decoder(list[Keys])
-
-
-def keys_of(body: bytes) -> list[Keys]:
-    """The keys of a chunk's reports, in order."""
-    return _keys_decoder.decode(json_array(body))
-
-
 class ReportLog:
-    """What there is of the log, on disk and in memory, and how to read it."""
+    """What there is of the log, on disk and in memory, and how to read it.
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    :param kind: of all its reports.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, kind: Kind[Any]) -> None:
         self._connection = connection
+        self.kind: Final = kind
         self.tails: list[Tail] = []
         self.filter = SidFilter()
         self._run_reports: dict[int, int] = {}
@@ -107,22 +94,19 @@ class ReportLog:
             state = states.get(chunk.account)
             if state is not None:
                 state.next_seq = max(state.next_seq, chunk.first_seq + chunk.count)
-        keys = keys_of(b"\n".join([chunk.body for chunk in chunks]))
-        sids = [fingerprint(k.sid) for k in keys]
+        found = found_in(b"\n".join([chunk.body for chunk in chunks]), self.kind)
+        keys = fingerprints(found, self.kind)
         accounts = np.repeat(
             np.array([chunk.account for chunk in chunks], np.uint64),
             [chunk.count for chunk in chunks],
         )
-        marks = marks_of(np.array(sids, np.uint64), accounts).tolist()
-        found = array("Q", sids)
-        found.extend([fingerprint(k.mobile) for k in keys])
-        found.extend([NO_UID if k.uid is None else fingerprint(k.uid) for k in keys])
+        marks = marks_of(np.frombuffer(keys, np.uint64, len(found)), accounts).tolist()
         ids, counts = [chunk.id for chunk in chunks], [chunk.count for chunk in chunks]
         if tail.oldest_at is None:
             # A clock that was ahead for a while must not keep the tail from being sorted.
             tail.oldest_at = min(chunks[0].accepted_at, now)
         times = [chunk.accepted_at for chunk in chunks]
-        tail.add_reports(found.tobytes(), marks, ids, counts, max(times))
+        tail.add_reports(keys, marks, ids, counts, max(times))
 
     def open_tail(self) -> Tail:
         """The tail that takes in what comes next."""

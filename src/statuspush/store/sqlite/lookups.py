@@ -4,23 +4,24 @@ import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from statuspush.clock import Milliseconds
 from statuspush.core.batch import fingerprint
+from statuspush.core.fragment import found_in
+from statuspush.core.kinds.kind import Kind
 from statuspush.core.lifecycle import State
 from statuspush.core.outcome import Outcome, Verdict
 from statuspush.store import push_id
 from statuspush.store.base import Attempt, PushDetail, PushPage, PushSummary, ReportHistory
 from statuspush.store.sqlite.chunks import Chunk
-from statuspush.store.sqlite.log import Keys, ReportLog, keys_of
+from statuspush.store.sqlite.log import ReportLog
 from statuspush.store.sqlite.push_index import PushIndex
 from statuspush.store.sqlite.runs import find_in_runs
-from statuspush.store.sqlite.tail import MOBILE, SID, UID
 
 _COLUMNS = (
     "id, account, first_seq, count, state, attempts, due_at, delivered_at, redrive_of, superseded"
 )
-_KINDS = {"sid": SID, "mobile": MOBILE, "uid": UID}
 _P_COLUMNS = ", ".join(f"p.{column}" for column in _COLUMNS.split(", "))
 _UNDER_WAY = "INDEXED BY pushes_under_way WHERE state IN ('waiting', 'sending')"
 _GIVEN_UP = "INDEXED BY pushes_given_up WHERE state IN ('exhausted', 'cancelled')"
@@ -41,7 +42,7 @@ class _Found:
     fragment: bytes
 
 
-def _summary(row: _Row, account: str) -> PushSummary:
+def _summary(row: _Row, account: str, kind: Kind[Any]) -> PushSummary:
     push, _, _, count, state, attempts, due_at, delivered_at, redrive_of, superseded = row
     assert isinstance(push, int)
     assert isinstance(count, int)
@@ -58,6 +59,7 @@ def _summary(row: _Row, account: str) -> PushSummary:
         delivered_at=delivered_at if isinstance(delivered_at, int) else None,
         redrive_of=push_id.show(redrive_of) if isinstance(redrive_of, int) else None,
         superseded=superseded,
+        kind=kind.name,
     )
 
 
@@ -83,7 +85,7 @@ class Lookups:
                 " AND account = ? AND id < ? AND state = ? ORDER BY id DESC LIMIT ?",
                 (account, below, state, limit + 1),
             ).fetchall()
-        items = [_summary(row, name) for row in rows[:limit]]
+        items = [_summary(row, name, self._log.kind) for row in rows[:limit]]
         return PushPage(items, items[-1].id if len(rows) > limit else None)
 
     def _newest(self, account: int, state: State | None, below: int, limit: int) -> list[_Row]:
@@ -109,7 +111,7 @@ class Lookups:
             return None
         end = row[2] + min(row[3], _LONGEST_PUSH)
         return PushDetail(
-            push=_summary(row, names[row[1]]),
+            push=_summary(row, names[row[1]], self._log.kind),
             fragments=self._log.fragments(self._connection, row[1], row[2], end),
             attempts=self._attempts([number]).get(number, ()),
         )
@@ -143,15 +145,15 @@ class Lookups:
         return found
 
     def find_reports(
-        self, names: Mapping[int, str], account: int | None, kind: str, value: str, limit: int
+        self, names: Mapping[int, str], account: int | None, key: str, value: str, limit: int
     ) -> list[ReportHistory]:
         """Reports with that key, newest first, each with its pushes and their attempts."""
-        key = fingerprint(value)
+        place, wanted = self._log.kind.search.index(key), [fingerprint(value)]
         # Tails first: one that becomes a run meanwhile is seen twice rather than not at all.
         tails = list(self._log.tails)
-        chunk_ids = {chunk for _, chunk in find_in_runs(self._connection, _KINDS[kind], [key])}
+        chunk_ids = {chunk for _, chunk in find_in_runs(self._connection, place, wanted)}
         for tail in tails:
-            chunk_ids |= tail.chunks_with(_KINDS[kind], [key])
+            chunk_ids |= tail.chunks_with(place, wanted)
         found: list[_Found] = []
         # A number called often is in many chunks: the newest ones suffice for a page.
         newest_first = sorted(chunk_ids, reverse=True)
@@ -163,7 +165,7 @@ class Lookups:
                 if chunk is None or chunk.account not in names:
                     continue
                 if account is None or chunk.account == account:
-                    found.extend(reversed(_matches(chunk, kind, value)))
+                    found.extend(reversed(_matches(chunk, self._log.kind, key, value)))
             if len(found) >= limit:
                 break
         return self._histories(names, found[:limit])
@@ -221,8 +223,8 @@ class Lookups:
             near += [(place, push) for place, ids in zip(held, pushes, strict=True) for push in ids]
         return near
 
-    @staticmethod
     def _history(
+        self,
         name: str,
         report: _Found,
         rows: Sequence[_Row],
@@ -232,7 +234,7 @@ class Lookups:
     ) -> ReportHistory:
         pushes = [
             PushDetail(
-                _summary(row, name),
+                _summary(row, name, self._log.kind),
                 b"",
                 attempts.get(row[0], ()) if isinstance(row[0], int) else (),
             )
@@ -245,17 +247,14 @@ class Lookups:
             accepted_at=report.accepted_at,
             state=pushes[-1].push.state if pushes else State.WAITING if waits else None,
             pushes=pushes,
+            kind=self._log.kind.name,
         )
 
 
-def _matches(chunk: Chunk, kind: str, value: str) -> list[_Found]:
+def _matches(chunk: Chunk, kind: Kind[Any], key: str, value: str) -> list[_Found]:
     fragments = chunk.body.split(b"\n")
-
-    def held(keys: Keys) -> str | None:
-        return {"sid": keys.sid, "mobile": keys.mobile, "uid": keys.uid}[kind]
-
     return [
         _Found(chunk.account, chunk.first_seq + index, chunk.accepted_at, fragments[index])
-        for index, keys in enumerate(keys_of(chunk.body))
-        if held(keys) == value
+        for index, found in enumerate(found_in(chunk.body, kind))
+        if getattr(found, key) == value
     ]

@@ -82,4 +82,5 @@ class Overview:
                 retry.due_at if retry is not None else None,
             ),
             accepted_reports=state.next_seq - 1,
+            kind=self._log.kind.name,
         )

@@ -103,7 +103,7 @@ class Redrive:
 
         Of a superseded one, only what is in no newer push, or ``whichever`` push it is in.
         """
-        size = state.settings.max_reports
+        size = min(state.settings.max_reports, self._log.kind.max_reports)
         left = _MOST_MADE * size
         chosen: list[Covered] = []
         further: Place | None = None
@@ -211,7 +211,7 @@ class Redrive:
 
     def _make(self, state: AccountState, parts: Sequence[Covered], now: Milliseconds) -> Redriven:
         """New pushes over these parts, in order; neighbours are joined into full ones."""
-        size = state.settings.max_reports
+        size = min(state.settings.max_reports, self._log.kind.max_reports)
         # Retention removed what is before.
         kept = self._log.first_kept(self._connection, state.id) or state.next_seq
         parts = [

@@ -1,8 +1,8 @@
 """Runs: stretches of the log, sorted in bulk behind it, for looking up and for duplicates.
 
-A full tail is turned into a run: its keys sorted into blocks by kind (sid, mobile, uid) and by
-the upper bits of their fingerprint, and per account a directory of its chunks. Nothing of this
-is on the way of a report; all of it could be built again from the log.
+A full tail is turned into a run: its keys sorted into blocks, by their place among the search keys
+(the column ``kind``) and by the upper bits of their fingerprint, and per account a directory of its
+chunks. Nothing of this is on the way of a report; all of it could be built again from the log.
 """
 
 import sqlite3
@@ -13,10 +13,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from statuspush.core.batch import NO_UID
+from statuspush.core.batch import NO_TEXT
 from statuspush.storage.marks import Fingerprints, marks_of
 from statuspush.storage.sid_filter import make_filter
-from statuspush.store.sqlite.tail import SID, UID, Tail
+from statuspush.store.sqlite.tail import UNIQUE, Tail
 
 _BUCKET_BITS: Final = 6
 BUCKETS: Final = 1 << _BUCKET_BITS
@@ -64,7 +64,7 @@ def sort_run(tail: Tail) -> Run:
         entries["chunk"] = np.array(held.chunks, np.uint64) - tail.first_chunk
         directory.append(DirectoryRow(account, held.seqs[0], held.end_seq, entries.tobytes()))
     accounts = np.array(tail.accounts, np.uint64)
-    marks = marks_of(np.array(tail.keys[SID], np.uint64), accounts[chunks])
+    marks = marks_of(np.array(tail.keys[UNIQUE], np.uint64), accounts[chunks])
     return Run(
         first_chunk=tail.first_chunk,
         last_chunk=tail.next_chunk - 1,
@@ -80,10 +80,10 @@ def sort_run(tail: Tail) -> Run:
 def _blocks(
     kind: int, fingerprints: Fingerprints, chunks: npt.NDArray[np.uint32]
 ) -> Iterator[tuple[int, int, bytes]]:
-    """(kind, bucket, sorted entries) of the keys of one kind."""
+    """(kind, bucket, sorted entries) of one search key; what has no text is left out."""
     order = np.argsort(fingerprints, kind="stable")
-    if kind == UID:
-        order = order[np.searchsorted(fingerprints, NO_UID, "right", sorter=order) :]
+    if kind != UNIQUE:
+        order = order[np.searchsorted(fingerprints, NO_TEXT, "right", sorter=order) :]
     entries = np.empty(len(order), _ENTRY)
     entries["fingerprint"] = fingerprints[order]
     entries["chunk"] = chunks[order]
@@ -145,7 +145,7 @@ def remake_filters(connection: sqlite3.Connection) -> None:
         blocks = [
             np.frombuffer(entries, _ENTRY)
             for (entries,) in connection.execute(
-                "SELECT entries FROM index_blocks WHERE run = ? AND kind = ?", (run, SID)
+                "SELECT entries FROM index_blocks WHERE run = ? AND kind = ?", (run, UNIQUE)
             )
         ]
         entries = np.concatenate([np.empty(0, _ENTRY), *blocks])

@@ -7,12 +7,12 @@ from typing import Final
 
 import numpy as np
 
+from statuspush.core.kinds.kind import SEARCH_KEYS
+
 RUN_REPORTS = 65_536
 """Reports after which a tail is full and waits to be sorted into a run."""
-SID: Final = 0
-MOBILE: Final = 1
-UID: Final = 2
-KINDS: Final = 3
+UNIQUE: Final = 0
+"""Place of the unique id among a kind's search keys."""
 
 
 class AccountChunks:
@@ -45,9 +45,9 @@ class Tail:
         self.oldest_at: int | None = None
         self.newest_at = 0
         self.by_account: dict[int, AccountChunks] = {}
-        # Of each report in the order of the log: its fingerprints by kind, and its chunk,
+        # Of each report in the order of the log: its fingerprints by search key, and its chunk,
         # counted from the first.
-        self.keys = (array("Q"), array("Q"), array("Q"))
+        self.keys = tuple(array("Q") for _ in range(SEARCH_KEYS))
         self.chunks = array("I")
         self.accounts = array("Q")
         """Of each chunk, counted from the first."""
@@ -88,16 +88,16 @@ class Tail:
     ) -> None:
         """Take in the reports of chunks that were begun or grew.
 
-        :param keys: as in :class:`~statuspush.core.batch.Batch`.
+        :param keys: as :func:`statuspush.core.batch.fingerprints` gives them.
         :param marks: of the reports' sids with their accounts.
         :param counts: how many of the reports, in their order, are in each of ``chunks``.
         """
         self._marks.update(marks)
         # First: a reader goes by fingerprints.
         self.chunks.extend(_of_each(self.first_chunk, chunks, counts))
-        size = len(keys) // KINDS
-        for kind, fingerprints in enumerate(self.keys):
-            fingerprints.frombytes(keys[kind * size : (kind + 1) * size])
+        size = len(keys) // SEARCH_KEYS
+        for place, fingerprints in enumerate(self.keys):
+            fingerprints.frombytes(keys[place * size : (place + 1) * size])
         self.reports += len(marks)
         if self.oldest_at is None:
             self.oldest_at = accepted_at
@@ -111,14 +111,15 @@ class Tail:
         return mark in self._marks
 
     def chunks_with(
-        self, kind: int, wanted: Sequence[int], accounts: Collection[int] | None = None
+        self, key: int, wanted: Sequence[int], accounts: Collection[int] | None = None
     ) -> set[int]:
         """Chunks that may hold a key of one of these fingerprints: a scan. From any thread.
 
+        :param key: place among the kind's search keys.
         :param accounts: only chunks of these.
         """
         # A copy: an array that lends its memory cannot grow meanwhile.
-        fingerprints = np.frombuffer(self.keys[kind].tobytes(), np.uint64)
+        fingerprints = np.frombuffer(self.keys[key].tobytes(), np.uint64)
         chunks = np.frombuffer(self.chunks.tobytes(), np.uint32)
         if len(wanted) == 1:
             found = np.flatnonzero(fingerprints == np.uint64(wanted[0]))

@@ -1,4 +1,4 @@
-"""A report as the inbox holds it: a JSON object on a line.
+"""A received report as JSON on one line.
 
 JSON can spell half a surrogate pair, which UTF-8 cannot write and msgspec does not read. The
 standard library does both, slower, and is asked only then.
@@ -13,13 +13,7 @@ import msgspec
 Fields = dict[str, object]
 """A decoded report."""
 
-
-class _Sid(msgspec.Struct, gc=False):
-    sid: str
-
-
 _read: Final = msgspec.json.Decoder(Fields).decode
-_read_sid: Final = msgspec.json.Decoder(_Sid).decode
 _write: Final = msgspec.json.Encoder().encode
 _write_lines: Final = msgspec.json.Encoder().encode_lines
 
@@ -31,14 +25,6 @@ def read_line(line: bytes) -> Fields:
     except (msgspec.DecodeError, UnicodeDecodeError):
         fields: Fields = json.loads(line)
         return fields
-
-
-def read_sid(line: bytes) -> str:
-    """Read the sid of a report and nothing else of it."""
-    try:
-        return _read_sid(line).sid
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return str(json.loads(line)["sid"])
 
 
 def write_line(fields: Mapping[str, object]) -> bytes:
