@@ -36,7 +36,7 @@ def show(what, measured):
 # the worker's half
 
 
-@pytest.mark.parametrize(("count", "limit"), [(1, 29), (1000, 0.1)])
+@pytest.mark.parametrize(("count", "limit"), [(1, 28), (1000, 0.1)])
 def test_calls_to_read_a_submission(count, limit):
     data = reports(count, accounts=10)
     with Calls() as calls:
@@ -45,7 +45,7 @@ def test_calls_to_read_a_submission(count, limit):
 
 
 @pytest.mark.parametrize(
-    ("count", "accounts", "limit"), [(1, 1, 30), (1000, 10, 11.1), (1000, 1000, 11.1)]
+    ("count", "accounts", "limit"), [(1, 1, 23), (1000, 10, 7.7), (1000, 1000, 7.7)]
 )
 def test_calls_to_make_a_batch(count, accounts, limit):
     made = submissions(count, accounts=accounts)
@@ -57,14 +57,15 @@ def test_calls_to_make_a_batch(count, accounts, limit):
 @pytest.mark.parametrize(
     ("wire", "count", "limit"),
     [
-        (Wire.ROBUST, 1, 26),
+        (Wire.ROBUST, 1, 22),
         (Wire.ROBUST, 500, 0.17),
-        (Wire.DOUBLE, 1, 62),
+        (Wire.DOUBLE, 1, 55),
         (Wire.DOUBLE, 500, 0.51),
     ],
 )
 def test_calls_to_build_a_body(count, limit, wire):
     (fragments,) = batch(count).bodies
+    body(fragments, wire, VOICE_STATUS)  # the first one makes the kind's table
     with Calls() as calls:
         body(fragments, wire, VOICE_STATUS)
     assert show("a report", calls.made / count) <= limit

@@ -128,5 +128,5 @@ async def test_a_test_push_sends_the_samples_outside_the_queue(house, customers)
     assert posted.push.startswith("test_")
     assert (tested.verdict.acknowledged, tested.reports) == (False, 2)
     assert tested.verdict.answer == b"OK"
-    assert verdict.body_bytes == len(posted.request.body)
+    assert tested.body_bytes == len(posted.request.body)
     assert await house.pushes("acme") == []

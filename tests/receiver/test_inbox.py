@@ -50,7 +50,7 @@ def small_runs(monkeypatch):
 
 def reopened(inbox, path):
     inbox.close()
-    inbox.__init__(path)
+    inbox.__init__(path, VOICE_STATUS)
     inbox.open()
 
 
@@ -194,7 +194,7 @@ def test_after_close_nothing_is_taken(inbox, path):
     inbox.close()
     with pytest.raises(InboxUnavailable, match="closing"):
         inbox.put("", ["a"], body(["a"]), NOW)
-    inbox.__init__(path)
+    inbox.__init__(path, VOICE_STATUS)
     inbox.open()
 
 
@@ -213,6 +213,7 @@ def test_new_reports_are_told_of(path):
 WRITES = """
 import sys
 from pathlib import Path
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.receiver.inbox import Inbox
 inbox = Inbox(Path(sys.argv[1]), VOICE_STATUS)
 inbox.open()

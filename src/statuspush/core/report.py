@@ -15,11 +15,11 @@ import msgspec
 from statuspush.core.errors import InputError
 from statuspush.core.kinds.kind import Kind, S
 from statuspush.core.rules import (
+    ACCOUNT_NAME,
     FieldError,
     check_account,
     describe,
     printable,
-    validate_account_name,
     wrong,
 )
 from statuspush.core.words import Words
@@ -100,7 +100,7 @@ def read_submissions(
     # An escaped NUL is the one forbidden character that the decoder lets through. The same six
     # characters after an escaped backslash are harmless; the slow way tells them apart.
     if b"\\u0000" not in body and all(
-        map(validate_account_name, {submission.account for submission in submissions})
+        map(ACCOUNT_NAME.fullmatch, {submission.account for submission in submissions})
     ):
         checked = kind.checked(submissions, tz)
         if checked is not None:

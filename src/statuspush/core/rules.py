@@ -9,8 +9,9 @@ from statuspush.core.words import Words, verbatim
 
 ACCOUNT_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 """Name of an account, as a regular expression to be matched against the whole name."""
+ACCOUNT_NAME: Final = re.compile(ACCOUNT_PATTERN)
+"""The same, compiled."""
 
-_ACCOUNT: Final = re.compile(ACCOUNT_PATTERN)
 _SHOWN_CHARACTERS: Final = 40
 
 
@@ -28,7 +29,7 @@ class FieldError:
 
 def validate_account_name(name: str) -> bool:
     """Is ``name`` a letter or digit, then up to 63 letters, digits or ``._-``?"""
-    return _ACCOUNT.fullmatch(name) is not None
+    return ACCOUNT_NAME.fullmatch(name) is not None
 
 
 def check_account(value: object) -> Words | None:

@@ -345,6 +345,7 @@ async def test_a_full_disk_refuses_and_heals_when_there_is_room(watched):
 LIMITED = """
 import asyncio, resource, sys
 from statuspush.core.batch import make_batch
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.kinds.voice_status import Submission
 from statuspush.store.base import PushSettings, StoreUnavailable
 from statuspush.storage import damage
