@@ -10,14 +10,16 @@ from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Request
 
-from statuspush.clock import Clock, Milliseconds
-from statuspush.flow.send import Tested
-from statuspush.store.base import Account, Appended, Store
+from statuspush.clock import Clock
+from statuspush.core.moment import Milliseconds
+from statuspush.core.outcome import Tested
+from statuspush.link.store import RemoteStore
+from statuspush.store.base import Account, Appended
 from statuspush.telemetry import Telemetry
 
 
 class Accepts(Protocol):
-    """The first step of the flow, as :class:`statuspush.flow.accept.Accept` is."""
+    """Takes submissions in, as :class:`statuspush.worker.accept.Accept` does."""
 
     async def accept(self, body: bytes, *, ndjson: bool) -> Appended:
         """Store all reports of the body, or none; see there for what it raises."""
@@ -28,7 +30,7 @@ class Accepts(Protocol):
 class WebDependencies:
     """Everything that the application needs from the rest of the house."""
 
-    store: Store
+    store: RemoteStore
     accept: Accepts
     test_push: Callable[[Account], Awaitable[Tested]]
     """Sends the contract's two sample reports to the account's URL, outside the queue."""
@@ -59,7 +61,7 @@ class Web:
     """Accounts to which a test push is under way."""
 
     @property
-    def store(self) -> Store:
+    def store(self) -> RemoteStore:
         """The engine."""
         return self.deps.store
 

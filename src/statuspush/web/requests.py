@@ -12,9 +12,9 @@ from fastapi import Depends, Path, Request
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
+from statuspush.core.errors import Overloaded
 from statuspush.core.rules import ACCOUNT_PATTERN
 from statuspush.core.words import Language, Words
-from statuspush.flow.accept import Overloaded
 from statuspush.web import problems
 from statuspush.web.fields import Rule, Wrong, mistake, name_of_account, read_fields
 from statuspush.web.language import preferred

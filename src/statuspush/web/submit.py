@@ -11,8 +11,8 @@ import structlog
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
+from statuspush.core.errors import Overloaded
 from statuspush.core.report import InvalidReports
-from statuspush.flow.accept import Overloaded
 from statuspush.web import problems
 from statuspush.web.dependencies import WebDependencies
 from statuspush.web.language import preferred
