@@ -14,7 +14,7 @@ from statuspush.core.contract import Mode
 from statuspush.core.lifecycle import Deliver
 from statuspush.core.outcome import Outcome, Verdict
 from statuspush.core.report import Submission
-from statuspush.store.base import Attempt, ClaimedPush, PushSettings, Recording, Store
+from statuspush.store.base import Attempt, ClaimedPush, Recording, Store
 
 DAY_MS: Final = 86_400_000
 _PER_REQUEST: Final = 1000
@@ -41,8 +41,8 @@ async def open_accounts(store: Store, accounts: Sequence[str], now: int) -> None
     """Create accounts that are pushed to."""
     for account in accounts:
         await store.put_account(account, account, b"", now)
-        settings = PushSettings(mode=Mode.ON, url=f"http://127.0.0.1:1/{account}")
-        await store.set_push(account, settings, now)
+        settings = {"mode": Mode.ON, "url": f"http://127.0.0.1:1/{account}"}
+        await store.change_push(account, settings, now)
 
 
 async def live(

@@ -33,7 +33,6 @@ from statuspush.core.contract import Mode
 from statuspush.core.outcome import SendResult
 from statuspush.core.report import read_submissions
 from statuspush.flow.send import Send
-from statuspush.store.base import PushSettings
 from statuspush.store.sqlite import SqliteStore
 from statuspush.telemetry import Telemetry
 from statuspush.transport import AddressGuard, PostRequest, Transport
@@ -151,8 +150,8 @@ class _Way:
             port = int(sink.hear(20))
             for name in self._names:
                 await store.put_account(name, name, b"", self._clock.now())
-                settings = PushSettings(mode=Mode.ON, url=f"http://127.0.0.1:{port}/{name}")
-                await store.set_push(name, settings, self._clock.now())
+                settings = {"mode": Mode.ON, "url": f"http://127.0.0.1:{port}/{name}"}
+                await store.change_push(name, settings, self._clock.now())
             for first in range(0, self._requests, shape.gathered):
                 await self._gather(store, first)
                 while await self._push(store):

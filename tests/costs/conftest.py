@@ -12,7 +12,6 @@ import pytest
 from statuspush.core.batch import make_batch
 from statuspush.core.contract import Mode
 from statuspush.core.report import read_submissions
-from statuspush.store.base import PushSettings
 from statuspush.store.sqlite import SqliteStore
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -71,8 +70,8 @@ async def open_store(directory, accounts):
     await store.open(NOW)
     names = [f"account-{number}" for number in range(accounts)]
     await asyncio.gather(*(store.put_account(name, name, b"", NOW) for name in names))
-    settings = PushSettings(mode=Mode.ON, url="https://customer.example/")
-    await asyncio.gather(*(store.set_push(name, settings, NOW) for name in names))
+    settings = {"mode": Mode.ON, "url": "https://customer.example/"}
+    await asyncio.gather(*(store.change_push(name, settings, NOW) for name in names))
     yield store
     await store.close()
 

@@ -17,9 +17,10 @@ from statuspush.core.decode import decode
 from statuspush.core.lifecycle import Deliver
 from statuspush.core.outcome import Answered, Outcome, Verdict
 from statuspush.core.report import read_submissions
+from statuspush.core.settings import PushSettings
 from statuspush.core.wire import body
 from statuspush.flow.send import Send
-from statuspush.store.base import Attempt, ClaimedPush, PushSettings, Recording
+from statuspush.store.base import Attempt, ClaimedPush, Recording
 from statuspush.store.sqlite import commit
 from statuspush.telemetry import Telemetry
 from statuspush.workers.claims import Hand, received

@@ -18,7 +18,6 @@ from statuspush.flow.open_sends import OpenSends
 from statuspush.flow.record import Record
 from statuspush.flow.send import Send
 from statuspush.flow.sweep import Sweep
-from statuspush.store.base import PushSettings
 from statuspush.store.sqlite import SqliteStore
 from statuspush.telemetry import Telemetry
 from statuspush.transport import PostRequest
@@ -269,18 +268,14 @@ class House:
         await asyncio.gather(*(self.engine.put_account(n, n, b"", now) for n in names))
         await asyncio.gather(
             *(
-                self.engine.set_push(
-                    name, PushSettings(**{"mode": mode, "url": url_of(name), **settings}), now
-                )
+                self.engine.change_push(name, {"mode": mode, "url": url_of(name), **settings}, now)
                 for name in names
             )
         )
 
     async def change(self, name, **settings):
         """Change settings of an account, keeping the others."""
-        account = await self.engine.get_account(name)
-        kept = {f: getattr(account.push, f) for f in PushSettings.__slots__}
-        await self.engine.set_push(name, PushSettings(**{**kept, **settings}), self.clock.now())
+        await self.engine.change_push(name, settings, self.clock.now())
 
     async def submit(self, name, count=1, **changes):
         """Submit so many new reports of an account; return their sids."""

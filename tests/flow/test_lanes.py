@@ -2,8 +2,9 @@
 
 import pytest
 
+from statuspush.core.settings import PushSettings
 from statuspush.flow.lanes import Lanes
-from statuspush.store.base import ClaimedPush, PushSettings
+from statuspush.store.base import ClaimedPush
 
 
 def claim(token, *, suspect=False):

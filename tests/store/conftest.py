@@ -7,7 +7,7 @@ passes the same tests. After every test, what the store says of itself is compar
 import json
 import os
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -65,6 +65,7 @@ def state_under_way(state):
             "name",
             "created_at",
             "settings",
+            "learned_max_bytes",
             "next_seq",
             "cursor",
             "pull_cursor",
@@ -179,8 +180,14 @@ class Desk:
         return account
 
     async def set(self, account="acme", **settings):
-        current = (await self.store.get_account(account)).push
-        await self.store.set_push(account, replace(current, **settings), self.now)
+        """Change settings; returns all of them and their revision."""
+        return await self.store.change_push(account, settings, self.now)
+
+    async def learn(self, size, account="acme"):
+        """The endpoint of an account refuses a body, and takes one of that size."""
+        await self.submit(2, account)
+        await self.too_large(await self.claim_one(), half_bytes=size)
+        await self.deliver_all()
 
     async def get(self, account="acme"):
         return await self.store.get_account(account)

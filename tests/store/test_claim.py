@@ -6,6 +6,7 @@ import pytest
 
 from statuspush.core.contract import Mode, Wire
 from statuspush.core.lifecycle import State
+from statuspush.core.settings import InvalidSettings
 from statuspush.core.wire import body
 
 
@@ -82,7 +83,8 @@ async def test_one_report_beyond_the_byte_cap_is_sent_alone(desk):
 
 
 async def test_the_learned_size_caps_like_the_given_one(desk):
-    await desk.account(max_bytes=100_000, learned_max_bytes=1000)
+    await desk.account(max_bytes=100_000)
+    await desk.learn(1000)
     await desk.submit(20)
     claim = await desk.claim_one()
     assert 1 <= claim.reports < 20
@@ -90,7 +92,8 @@ async def test_the_learned_size_caps_like_the_given_one(desk):
 
 
 async def test_the_given_size_caps_below_the_learned_one(desk):
-    await desk.account(max_bytes=1000, learned_max_bytes=100_000)
+    await desk.account(max_bytes=1000)
+    await desk.learn(100_000)
     await desk.submit(20)
     assert (await desk.claim_one()).reports < 20
 
@@ -216,11 +219,13 @@ async def test_a_claim_keeps_the_settings_of_its_time(desk):
     assert claim.settings.secret == "one"
 
 
-async def test_nothing_is_claimed_without_a_url(desk):
-    await desk.account(url=None)
+async def test_an_account_is_not_on_without_a_url(desk):
+    with pytest.raises(InvalidSettings, match="url is needed"):
+        await desk.account(url=None)
+    await desk.set(mode=Mode.PAUSED)
     await desk.submit()
     assert await desk.claim() == []
-    await desk.set(url=desk.URL)
+    await desk.set(mode=Mode.ON, url=desk.URL)
     assert len(await desk.claim()) == 1
 
 

@@ -181,16 +181,17 @@ async def test_half_of_the_size_refused_is_remembered_for_the_account(desk):
     await desk.account()
     await desk.submit(4)
     await desk.too_large(await desk.claim_one(), half_bytes=1000)
-    assert (await desk.get()).push.learned_max_bytes == 1000
+    assert (await desk.get()).learned_max_bytes == 1000
     await desk.reopen()
-    assert (await desk.get()).push.learned_max_bytes == 1000
+    assert (await desk.get()).learned_max_bytes == 1000
 
 
 async def test_the_remembered_size_only_shrinks(desk):
-    await desk.account(learned_max_bytes=700)
+    await desk.account()
+    await desk.learn(700)
     await desk.submit(4)
     await desk.too_large(await desk.claim_one(), half_bytes=1000)
-    assert (await desk.get()).push.learned_max_bytes == 700
+    assert (await desk.get()).learned_max_bytes == 700
 
 
 async def test_the_halves_name_the_push_they_replace(desk):
@@ -210,7 +211,7 @@ async def test_a_size_refused_at_an_old_url_is_not_remembered_for_the_new_one(de
     claim = await desk.claim_one()
     await desk.set(url="https://new.example/status")
     await desk.too_large(claim)
-    assert (await desk.get()).push.learned_max_bytes is None
+    assert (await desk.get()).learned_max_bytes is None
 
 
 async def test_an_interrupted_send_does_not_count(desk):

@@ -4,8 +4,9 @@ import pytest
 
 from statuspush.core.lifecycle import Deliver, Retry
 from statuspush.core.outcome import INTERRUPTED, Outcome, Verdict
+from statuspush.core.settings import PushSettings
 from statuspush.flow.lanes import Lanes
-from statuspush.store.base import Attempt, ClaimedPush, PushSettings, Recording
+from statuspush.store.base import Attempt, ClaimedPush, Recording
 from statuspush.workers.claims import received
 from statuspush.workers.dispatch import Dispatch
 

@@ -14,7 +14,8 @@ from statuspush.core.contract import PUSH_HEADERS, VOICE_STATUS, Kind
 from statuspush.core.fragment import sample_fragments
 from statuspush.core.lifecycle import Halve, Retry, decide
 from statuspush.core.outcome import INTERRUPTED, Outcome, SendResult, Verdict
-from statuspush.store.base import Attempt, ClaimedPush, PushSettings, Recording
+from statuspush.core.settings import PushSettings
+from statuspush.store.base import Attempt, ClaimedPush, Recording
 from statuspush.store.push_id import show
 from statuspush.telemetry import Telemetry
 from statuspush.transport import PostRequest

@@ -17,10 +17,10 @@ import msgspec
 
 from statuspush.clock import Milliseconds
 from statuspush.core.batch import Batch
-from statuspush.core.contract import VOICE_STATUS, Mode, Wire
 from statuspush.core.errors import InputError, ServiceError
 from statuspush.core.lifecycle import Decision, State
 from statuspush.core.outcome import Verdict
+from statuspush.core.settings import PushSettings
 from statuspush.core.words import Words
 
 
@@ -64,24 +64,6 @@ class Conflict(InputError):
 
 
 @dataclass(frozen=True, slots=True)
-class PushSettings:
-    """Settings of an account's push interface (contract sections 1 to 4)."""
-
-    mode: Mode = Mode.OFF
-    url: str | None = None
-    wire: Wire = Wire.ROBUST
-    max_reports: int = VOICE_STATUS.max_reports
-    max_bytes: int | None = None
-    max_in_flight: int = 1
-    connect_seconds: float = 5.0
-    timeout_seconds: float = 15.0
-    secret: str | None = None
-    headers: tuple[tuple[str, str], ...] = ()
-    learned_max_bytes: int | None = None
-    """Largest body tried after an answer of 413; forgotten when the URL or a size is changed."""
-
-
-@dataclass(frozen=True, slots=True)
 class StateCounts:
     """How many pushes, or reports, are in each state; a report is counted in its newest push."""
 
@@ -115,6 +97,10 @@ class Account:
     name: str
     created_at: Milliseconds
     push: PushSettings
+    revision: int
+    """Of the settings; grows with each change of them."""
+    learned_max_bytes: int | None
+    """Largest body tried after an answer of 413; forgotten when the URL or a size is changed."""
     pushes: StateCounts
     reports: StateCounts
     """``waiting`` holds reports of waiting pushes and those not yet cut into a push."""
@@ -315,12 +301,27 @@ class Store(Protocol):
         """
         ...
 
-    async def set_push(self, account: str, settings: PushSettings, now: Milliseconds) -> None:
-        """Replace the settings; they hold from the next claim on (contract section 1).
+    async def change_push(
+        self,
+        account: str,
+        changes: Mapping[str, object],
+        now: Milliseconds,
+        *,
+        revision: int | None = None,
+    ) -> tuple[PushSettings, int]:
+        """Change settings; the others stay as they are at this moment, whoever changed them.
+
+        ``changes`` is what :func:`statuspush.core.settings.read_changes` returns. Returns all
+        settings after the change and their revision, which stays the same if nothing changed.
+        They hold from the next claim on (contract section 1). The learned size is forgotten when
+        :func:`~statuspush.core.settings.learned_is_obsolete` says so.
 
         To ``off``: waiting pushes are cancelled, reports not yet cut get one cancelled push.
-        From ``off``: reports accepted meanwhile get one cancelled push, so they aren't sent by
+        From ``off``: reports accepted before get one cancelled push, so they aren't sent by
         themselves but can be redriven.
+
+        Raises :class:`Conflict` if ``revision`` is given and not the present one, and
+        :class:`~statuspush.core.settings.InvalidSettings`; nothing was changed then.
         """
         ...
 

@@ -3,7 +3,8 @@
 import pickle
 from functools import lru_cache
 
-from statuspush.store.base import ClaimedPush, PushSettings
+from statuspush.core.settings import PushSettings
+from statuspush.store.base import ClaimedPush
 
 Handed = tuple[str, str, bytes, bytes, int, int, int, int, int, bool]
 """The fields of a :class:`~statuspush.store.base.ClaimedPush`, its settings pickled."""

@@ -8,10 +8,10 @@ import sys
 import pytest
 
 from statuspush.core.batch import make_batch
+from statuspush.core.contract import Mode
 from statuspush.core.lifecycle import State
 from statuspush.storage import damage
 from statuspush.store.base import (
-    PushSettings,
     StoreBroken,
     StoreUnavailable,
     UnknownAccounts,
@@ -45,7 +45,7 @@ VERBS = {
     "retry": lambda desk, claims: desk.record(claims, "timeout"),
     "halve": lambda desk, claims: desk.record(claims, "too_large"),
     "release": lambda desk, claims: desk.store.release_claims(claims, desk.now),
-    "off": lambda desk, claims: desk.store.set_push("a", PushSettings(), desk.now),
+    "off": lambda desk, claims: desk.set("a", mode=Mode.OFF),
     "create": lambda desk, claims: desk.store.put_account("c", "C", b"", desk.now),
     "rename": lambda desk, claims: desk.store.put_account("a", "New", b"", desk.now),
     "delete": lambda desk, claims: desk.store.delete_account("a", force=True, now=desk.now),
@@ -182,7 +182,7 @@ async def test_a_size_is_learned_also_when_a_commit_failed_meanwhile(watch, watc
         await desk.append([desk.report(900)])
     watch.fail = None
     await desk.too_large(claim)
-    assert (await desk.get()).push.learned_max_bytes is not None
+    assert (await desk.get()).learned_max_bytes is not None
 
 
 async def test_a_redrive_is_sent_also_when_a_commit_failed_meanwhile(watch, watched):
@@ -339,7 +339,7 @@ LIMITED = """
 import asyncio, resource, sys
 from statuspush.core.batch import make_batch
 from statuspush.core.report import Submission
-from statuspush.store.base import PushSettings, StoreUnavailable
+from statuspush.store.base import StoreUnavailable
 from statuspush.storage import damage
 from statuspush.store.sqlite import SqliteStore, commit
 

@@ -8,7 +8,7 @@ from statuspush.clock import Milliseconds
 from statuspush.core.contract import Mode, Wire
 from statuspush.core.lifecycle import State
 from statuspush.core.outcome import Outcome, Verdict
-from statuspush.store.base import PushSettings
+from statuspush.core.settings import PushSettings
 from statuspush.store.sqlite.hot import AccountState, PushUnderWay, Tally
 
 _SETTINGS = (
@@ -17,7 +17,9 @@ _SETTINGS = (
 )
 
 
-def _settings_row(settings: PushSettings) -> tuple[object, ...]:
+def _settings_row(
+    settings: PushSettings, learned_max_bytes: int | None = None
+) -> tuple[object, ...]:
     return (
         settings.mode,
         settings.url,
@@ -29,7 +31,7 @@ def _settings_row(settings: PushSettings) -> tuple[object, ...]:
         settings.timeout_seconds,
         settings.secret,
         json.dumps(settings.headers),
-        settings.learned_max_bytes,
+        learned_max_bytes,
     )
 
 
@@ -56,7 +58,7 @@ def write_settings(connection: sqlite3.Connection, state: AccountState) -> None:
     """Write the settings of an account as they are in ``state``."""
     connection.execute(
         f"UPDATE accounts SET ({_SETTINGS}) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE id = ?",
-        (*_settings_row(state.settings), state.id),
+        (*_settings_row(state.settings, state.learned_max_bytes), state.id),
     )
 
 
@@ -117,8 +119,8 @@ def load_accounts(connection: sqlite3.Connection) -> list[AccountState]:
                 timeout_seconds=row[11],
                 secret=row[12],
                 headers=tuple((name, value) for name, value in json.loads(row[13])),
-                learned_max_bytes=row[14],
             ),
+            learned_max_bytes=row[14],
         )
         (
             _,

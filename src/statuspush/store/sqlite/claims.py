@@ -10,23 +10,16 @@ from statuspush.clock import Milliseconds
 from statuspush.core.contract import Mode
 from statuspush.core.lifecycle import State
 from statuspush.core.outcome import INTERRUPTED
+from statuspush.core.settings import body_limit
 from statuspush.core.wire import fit
 from statuspush.store import push_id
-from statuspush.store.base import Attempt, ClaimedPush, PushSettings, StoreBroken
+from statuspush.store.base import Attempt, ClaimedPush, StoreBroken
 from statuspush.store.sqlite.chunks import Chunk
 from statuspush.store.sqlite.hot import AccountState, PushUnderWay, Turns
 from statuspush.store.sqlite.log import ReportLog
 from statuspush.store.sqlite.pushes import Pushes
 
 _Claim = tuple[AccountState, PushUnderWay]
-
-
-def size_cap(settings: PushSettings) -> int | None:
-    """The byte cap in force: the account's own, or the one learned from an answer of 413."""
-    own, learned = settings.max_bytes, settings.learned_max_bytes
-    if own is None or learned is None:
-        return own if learned is None else learned
-    return min(own, learned)
 
 
 class _Turn(msgspec.Struct, gc=False):
@@ -102,7 +95,7 @@ class Claims:
         return turns
 
     def _turn(self, state: AccountState, now: Milliseconds) -> _Turn:
-        cap = size_cap(state.settings)
+        cap = body_limit(state.settings, state.learned_max_bytes)
         push = state.first_waiting()
         if push is not None and push.due_at <= now:
             push.token = self._new_token()  # at once: it may be the account's turn again

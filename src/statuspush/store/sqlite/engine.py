@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
@@ -16,6 +16,7 @@ from statuspush.core.batch import Batch
 from statuspush.core.contract import Mode
 from statuspush.core.errors import InputError
 from statuspush.core.lifecycle import State
+from statuspush.core.settings import PushSettings, apply, learned_is_obsolete
 from statuspush.core.words import Words
 from statuspush.storage.checkpoint import Checkpoints
 from statuspush.storage.file import FileLock, connect, migrate, open_database, refusing
@@ -27,7 +28,6 @@ from statuspush.store.base import (
     Conflict,
     PushDetail,
     PushPage,
-    PushSettings,
     Recording,
     Redriven,
     ReportHistory,
@@ -134,6 +134,9 @@ class SqliteStore:
     def _load(self) -> None:
         """Build the hot state from what is committed: at open, and after a roll-back."""
         states = load_accounts(self._connection)
+        for state in states:  # no revision of an earlier process comes again
+            known = self._by_id.get(state.id)
+            state.revision = self._now if known is None else known.revision
         self._by_id = {state.id: state for state in states}
         self._by_name = {state.account: state for state in states}
         self._dirty.clear()
@@ -191,6 +194,7 @@ class SqliteStore:
                 )
                 return False
             state = insert_account(self._connection, account, name, apikey_hash, now)
+            state.revision = now
             self._by_name[account] = self._by_id[state.id] = state
             return True
 
@@ -229,10 +233,30 @@ class SqliteStore:
 
         await self._commit.run(verb)
 
-    async def set_push(self, account: str, settings: PushSettings, now: Milliseconds) -> None:
-        def verb() -> None:
+    async def change_push(
+        self,
+        account: str,
+        changes: Mapping[str, object],
+        now: Milliseconds,
+        *,
+        revision: int | None = None,
+    ) -> tuple[PushSettings, int]:
+        def verb() -> tuple[PushSettings, int]:
             state = self._state(account)
-            before, state.settings = state.settings, settings
+            if revision is not None and revision != state.revision:
+                raise Conflict(
+                    Words(
+                        f"somebody changed the settings of {account} since you read them",
+                        f"账户 {account} 的设置在您读取之后已被他人修改",
+                    )
+                )
+            before, settings = state.settings, apply(state.settings, changes)
+            if settings == before:
+                return before, state.revision
+            state.settings = settings
+            state.revision += 1
+            if learned_is_obsolete(before, settings):
+                state.learned_max_bytes = None
             write_settings(self._connection, state)
             if settings.url != before.url:
                 self._pushes.trust(state)
@@ -242,8 +266,9 @@ class SqliteStore:
                 self._pushes.cover(state, now)
             state.noted_due = None
             self._turns.consider(state, now)
+            return settings, state.revision
 
-        await self._commit.run(verb)
+        return await self._commit.run(verb)
 
     async def get_secret(self, name: str) -> bytes | None:
         def question() -> bytes | None:

@@ -15,7 +15,7 @@ from statuspush.clock import Milliseconds
 from statuspush.core.contract import Mode
 from statuspush.core.lifecycle import State
 from statuspush.core.outcome import Verdict
-from statuspush.store.base import PushSettings
+from statuspush.core.settings import PushSettings
 
 _Entry = tuple[Milliseconds, int, int]
 """(due, first seq, push id) of a waiting push."""
@@ -69,6 +69,9 @@ class AccountState:
     name: str
     created_at: Milliseconds
     settings: PushSettings
+    revision: int = 0
+    """Of the settings; grows with each change of them."""
+    learned_max_bytes: int | None = None
     next_seq: int = 1
     cursor: int = 1
     """The first seq that is in no push yet."""

@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import replace as with_settings
 from itertools import pairwise
 
 from msgspec.structs import replace
@@ -100,8 +99,7 @@ class Outcomes:
 
     def _learn(self, state: AccountState, half_bytes: int) -> None:
         """The endpoint takes no larger body than that."""
-        known = state.settings.learned_max_bytes or half_bytes
-        state.settings = with_settings(state.settings, learned_max_bytes=min(known, half_bytes))
+        state.learned_max_bytes = min(state.learned_max_bytes or half_bytes, half_bytes)
         write_settings(self._connection, state)
 
 

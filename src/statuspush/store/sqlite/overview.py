@@ -57,6 +57,8 @@ class Overview:
             name=state.name,
             created_at=state.created_at,
             push=state.settings,
+            revision=state.revision,
+            learned_max_bytes=state.learned_max_bytes,
             pushes=StateCounts(
                 len(waiting),
                 len(sending),
