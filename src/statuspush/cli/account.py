@@ -148,8 +148,8 @@ def push(
 ) -> None:
     """Set up where and how an account's reports are pushed; only what is given changes.
 
-    A changed setting holds for every send after it, also for pushes that wait already. The
-    exception is what a push holds: it is fixed at its first send.
+    A change holds for every send after it, also for pushes that wait already. Only the reports of
+    a push are fixed at its first send.
     """
     if not given:
         raise InputError("nothing to change: give at least one setting (see --help)")

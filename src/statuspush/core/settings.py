@@ -68,8 +68,8 @@ def _entry(
 class PushSettings:
     """What people set for an account's push interface (contract sections 1 to 4).
 
-    A changed setting holds for every send after it. The exception is what a push holds: it is
-    fixed at the first send, because what is sent under an id never changes.
+    A change holds for every send after it. Only the reports of a push are fixed at its first
+    send, because what is sent under an id never changes.
     """
 
     mode: Mode = _entry(  # noqa: RUF009 - the value is frozen

@@ -153,8 +153,8 @@ async def patch_push(
 ) -> PushSettingsView:
     """A change holds for every send after it, also for pushes that wait already.
 
-    Changes that others make meanwhile are kept. The exception is what a push holds: it is fixed
-    at its first send.
+    Only the reports of a push are fixed at its first send. Settings that others change at the
+    same moment keep their changes.
     """
     patch = await read_object(request)
     try:
@@ -174,7 +174,7 @@ async def _change(
     if named is None:
         return await web.store.change_push(account, changes, web.now())
     for revision in named:
-        with suppress(Conflict):  # a list of revisions is seldom; each is tried by itself
+        with suppress(Conflict):  # at most one of them is the present one
             return await web.store.change_push(account, changes, web.now(), revision=revision)
     raise Problem(problems.PRECONDITION_FAILED, _CHANGED)
 
