@@ -107,7 +107,7 @@ def test_the_message_of_one_mistake_is_that_of_the_error():
     assert words.en == (
         "max_bytes must be a whole number from 1,000 to 100,000,000, or null, got the number 1"
     )
-    assert words.zh == "max_bytes 必须是 1,000 到 100,000,000 的整数，或 null，收到的是 数字 1"
+    assert words.zh == "max_bytes 必须是 1,000 到 100,000,000 的整数，或 null，收到的是数字 1"
 
 
 @pytest.mark.parametrize("value", ["whsec_c2hvcnQ=", "s3cret", ["s3cret"]])

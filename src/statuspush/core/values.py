@@ -40,14 +40,19 @@ def wrong_value(value: object, expected: Words) -> Wrong:
     ``expected`` follows "must be": "a whole number from 1 to 500".
     """
     needed, got = must_be(expected), describe(value)
-    return Wrong(Words(f"{needed.en}, got {got.en}", f"{needed.zh}，收到的是 {got.zh}"))
+    return Wrong(
+        Words(f"{needed.en}, got {got.en}", f"{needed.zh}，{_chinese('收到的是', got.zh)}")
+    )
 
 
 def must_be(expected: Words) -> Words:
     """What is expected, as a complaint: "must be a whole number from 1 to 500"."""
-    # Chinese has a space only where letters or digits follow.
-    gap = " " if expected.zh[:1].isascii() else ""
-    return Words(f"must be {expected.en}", f"必须是{gap}{expected.zh}")
+    return Words(f"must be {expected.en}", _chinese("必须是", expected.zh))
+
+
+def _chinese(before: str, after: str) -> str:
+    """Both together, with a space only where letters or digits follow."""
+    return f"{before} {after}" if after[:1].isascii() else before + after
 
 
 def mistake(field: str, complaint: Words) -> Mistake:
