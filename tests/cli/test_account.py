@@ -128,7 +128,16 @@ def test_push_makes_a_secret_that_the_service_takes(service):
     ("arguments", "words"),
     [
         ([], "nothing to change"),
-        (["--max-bytes", "x"], "number of bytes"),
+        (
+            ["--max-bytes", "x"],
+            "from 1,000 to 100,000,000, or null, got",
+        ),
+        (["--mode", "ON"], "mode must be one of off, on, paused"),
+        (["--url", ""], "the URL must start with http"),
+        (["--url", "acme.example"], "the URL must start with http"),
+        (["--secret", "x"], "must begin with whsec_"),
+        (["--header", "Host: x"], "set by the platform"),
+        (["--header", "X-A: 1", "--header", "x-a: 2"], "given twice"),
         (["--header", "x"], "Name:"),
     ],
 )

@@ -16,9 +16,10 @@ from statuspush.core.lifecycle import Deliver
 from statuspush.core.outcome import Answered, Outcome, Verdict
 from statuspush.core.push import Attempt
 from statuspush.core.report import read_submissions
+from statuspush.core.settings import PushSettings
 from statuspush.core.wire import body
 from statuspush.link.messages import Packing, ToWorker, Unpacking
-from statuspush.store.base import ClaimedPush, PushSettings, Recording
+from statuspush.store.base import ClaimedPush, Recording
 from statuspush.telemetry import Telemetry
 from statuspush.worker.send import Send
 

@@ -1,6 +1,6 @@
 """``statuspush account …``: accounts of a running service and their push settings."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
@@ -12,6 +12,7 @@ from statuspush.cli.client import (
     UrlFlag,
     account_path,
 )
+from statuspush.cli.push_flags import changes_of, takes_push_settings
 from statuspush.cli.terminal import (
     JsonFlag,
     add_command,
@@ -21,13 +22,10 @@ from statuspush.cli.terminal import (
     print_json,
     print_table,
 )
-from statuspush.core.contract import Mode, Wire
 from statuspush.core.errors import InputError
+from statuspush.core.setting_forms import NEW
 
 Name = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Name of the account.")]
-
-_NONE: Final = "none"
-_NEW: Final = "new"
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -139,73 +137,28 @@ def _setting(value: object) -> object:
     return value
 
 
+@takes_push_settings
 def push(
     account: Name,
     *,
-    mode: Annotated[
-        Mode | None,
-        typer.Option(help="on: push; paused: gather; off: push nothing, cancel what waits."),
-    ] = None,
-    endpoint: Annotated[
-        str | None,
-        typer.Option("--url", metavar="URL", help="The customer's URL."),
-    ] = None,
-    wire: Annotated[
-        Wire | None, typer.Option(help="How the JSON is encoded; robust suits every receiver.")
-    ] = None,
-    max_reports: Annotated[
-        int | None, typer.Option(metavar="N", help="Most reports in a push, 1 to 500.")
-    ] = None,
-    max_bytes: Annotated[
-        str | None, typer.Option(metavar="BYTES", help="Most bytes of a body, or none.")
-    ] = None,
-    max_in_flight: Annotated[
-        int | None, typer.Option(metavar="N", help="Pushes under way at once; 1 keeps the order.")
-    ] = None,
-    connect_seconds: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Limit for connecting.")
-    ] = None,
-    timeout_seconds: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Limit for a whole send.")
-    ] = None,
-    secret: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SECRET",
-            help="Sign pushes: whsec_… of Standard Webhooks, new to make one, or none.",
-        ),
-    ] = None,
-    header: Annotated[
-        list[str] | None,
-        typer.Option(metavar="'NAME: VALUE'", help="Header on each push; repeatable, or none."),
-    ] = None,
+    given: dict[str, list[str]],
     json: JsonFlag = False,
     url: UrlFlag = DEFAULT_URL,
     token: TokenFlag = None,
 ) -> None:
     """Set up where and how an account's reports are pushed; only what is given changes.
 
-    A changed setting holds for every send after it, also of pushes that wait already.
+    A change holds for every send after it, also for pushes that wait already. Only the reports of
+    a push are fixed at its first send.
     """
-    made = _new_secret() if secret == _NEW else None
-    changes = {
-        "mode": mode and mode.value,
-        "url": endpoint,
-        "wire": wire and wire.value,
-        "max_reports": max_reports,
-        "max_bytes": _number(max_bytes, "--max-bytes"),
-        "max_in_flight": max_in_flight,
-        "connect_seconds": connect_seconds,
-        "timeout_seconds": timeout_seconds,
-        "secret": made or secret,
-        "headers": _headers(header),
-    }
-    given: dict[str, object] = {key: value for key, value in changes.items() if value is not None}
     if not given:
         raise InputError("nothing to change: give at least one setting (see --help)")
-    body = {key: None if value == _NONE else value for key, value in given.items()}
+    made = _new_secret() if given.get("secret") == [NEW] else None
+    if made:
+        given = {**given, "secret": [made]}
+    changes = changes_of(given)
     with Service(url, token) as service:
-        answer = service.call("PATCH", account_path(account, "/push"), json=body)
+        answer = service.call("PATCH", account_path(account, "/push"), json=changes)
     if json:
         # The service never repeats a secret; one that was made here has to be shown once.
         print_json(answer | {"secret": made} if made else answer)
@@ -220,30 +173,6 @@ def _new_secret() -> str:
     from secrets import token_bytes  # noqa: PLC0415
 
     return "whsec_" + b64encode(token_bytes(32)).decode()
-
-
-def _number(text: str | None, flag: str) -> int | str | None:
-    if text is None or text == _NONE:
-        return text
-    if not (text.isascii() and text.isdigit()):
-        raise InputError(f"{flag} must be a number of bytes or 'none', not {text!r}")
-    return int(text)
-
-
-def _headers(lines: list[str] | None) -> dict[str, str] | None:
-    if not lines:
-        return None
-    if lines == [_NONE]:
-        return {}
-    return dict(parse_header(line) for line in lines)
-
-
-def parse_header(line: str) -> tuple[str, str]:
-    """``Name: value`` as curl takes it; raises InputError."""
-    name, colon, value = line.partition(":")
-    if not colon or not name.strip():
-        raise InputError(f"--header must look like 'Name: value', not {line!r}")
-    return name.strip(), value.strip()
 
 
 def delete(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from statuspush.cli.account import parse_header
 from statuspush.cli.terminal import JsonFlag, examples, language_of, print_json
+from statuspush.core.customer_headers import parse_header
 from statuspush.core.errors import InputError
 
 if TYPE_CHECKING:

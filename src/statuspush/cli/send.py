@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from statuspush.cli.account import parse_header
 from statuspush.cli.files import opened
 from statuspush.cli.terminal import JsonFlag, console, examples, language_of, print_json
 from statuspush.core.contract import PUSH_HEADERS, VOICE_STATUS, Wire
+from statuspush.core.customer_headers import parse_header
 from statuspush.core.errors import InputError
 from statuspush.core.words import Language, Words
 

@@ -8,6 +8,7 @@ from typing import Final
 
 import statuspush
 from statuspush.core.outcome import Cause, SendResult, Unanswered
+from statuspush.core.url import InvalidUrl, ParsedUrl, validate_url
 from statuspush.transport import tls
 from statuspush.transport.connection import HttpConnection, Origin
 from statuspush.transport.dial import Dialer, DialFailed
@@ -16,7 +17,6 @@ from statuspush.transport.headers import header_block
 from statuspush.transport.pool import IdlePool
 from statuspush.transport.proxy import parse_proxy
 from statuspush.transport.resolver import Resolver, SystemResolver
-from statuspush.transport.url import InvalidUrl, ParsedUrl, validate_url
 
 MAX_CONNECTION_SECONDS: Final = 300.0
 """Age after which a connection is not used again, so that a changed DNS entry is noticed."""

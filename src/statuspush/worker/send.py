@@ -15,7 +15,8 @@ from statuspush.core.lifecycle import Halve, Retry, decide
 from statuspush.core.moment import Milliseconds
 from statuspush.core.outcome import INTERRUPTED, Outcome, SendResult, Tested, Verdict
 from statuspush.core.push import Attempt
-from statuspush.store.base import ClaimedPush, PushSettings, Recording
+from statuspush.core.settings import PushSettings
+from statuspush.store.base import ClaimedPush, Recording
 from statuspush.store.push_id import show
 from statuspush.telemetry import Telemetry
 from statuspush.transport import PostRequest

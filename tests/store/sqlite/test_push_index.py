@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from statuspush.core.contract import Mode
 from statuspush.core.lifecycle import State
+from statuspush.core.settings import PushSettings
 from statuspush.storage.file import Schema
-from statuspush.store.base import PushSettings, StoreUnavailable
+from statuspush.store.base import StoreUnavailable
 from statuspush.store.sqlite import SqliteStore, file
 from statuspush.store.sqlite.push_index import DirectoryStep, PushIndex
 from statuspush.store.sqlite.sizes import Sizes

@@ -13,8 +13,6 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
-import idna
-
 from statuspush.core.errors import InputError
 from statuspush.core.words import Words
 
@@ -178,6 +176,8 @@ def _ipv6(bracketed: str) -> tuple[str, IPv6Address]:
 def _name(text: str) -> str:
     """Lower-case ASCII form of a host name, checked; numeric spellings pass as names here."""
     if not text.isascii():
+        import idna  # noqa: PLC0415 - its tables are large, and few names need them
+
         try:
             text = idna.encode(text, uts46=True, transitional=False).decode("ascii")
         except UnicodeError:  # idna.IDNAError is one

@@ -3,7 +3,7 @@
 import pytest
 
 from statuspush.core.errors import InputError
-from statuspush.transport import InvalidUrl, validate_url
+from statuspush.core.url import InvalidUrl, validate_url
 
 
 @pytest.mark.parametrize(
