@@ -12,13 +12,13 @@ import typer
 from statuspush.cli.account import parse_header
 from statuspush.cli.files import opened
 from statuspush.cli.terminal import JsonFlag, console, examples, language_of, print_json
-from statuspush.core.contract import PUSH_HEADERS, VOICE_STATUS, Wire
+from statuspush.core.contract import VOICE_STATUS, Wire
 from statuspush.core.errors import InputError
 from statuspush.core.words import Language, Words
 
 if TYPE_CHECKING:
     from statuspush.core.outcome import Verdict
-    from statuspush.transport import PostRequest
+    from statuspush.core.push_request import PostRequest
 
 EXAMPLES: Final = examples(
     "statuspush send http://127.0.0.1:5000/voice_status",
@@ -100,22 +100,18 @@ class _Push:
 
     def request(self) -> "PostRequest":
         """The POST that the service would send."""
-        from statuspush.core.signature import sign  # noqa: PLC0415
+        from statuspush.core.push_request import push_request  # noqa: PLC0415
         from statuspush.core.wire import body  # noqa: PLC0415
-        from statuspush.transport import PostRequest  # noqa: PLC0415
 
-        content = body(self.fragments, self.wire)
         now = time()
-        push = f"test_{int(now * 1000)}"
-        headers = [*PUSH_HEADERS, ("webhook-id", push), ("X-Push-Attempt", str(self.attempt))]
-        headers += self.extra
-        if self.secret is not None:
-            headers.append(("webhook-timestamp", str(int(now))))
-            headers.append(("webhook-signature", sign(self.secret, push, int(now), content)))
-        return PostRequest(
-            url=self.url,
-            headers=headers,
-            body=content,
+        return push_request(
+            self.url,
+            body(self.fragments, self.wire),
+            push=f"test_{int(now * 1000)}",
+            attempt=self.attempt,
+            signed_at=int(now),
+            secret=self.secret,
+            extra_headers=self.extra,
             connect_seconds=min(self.connect_timeout, self.timeout),
             timeout_seconds=self.timeout,
         )

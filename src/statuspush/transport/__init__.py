@@ -6,7 +6,8 @@
 ``proxy``, ``tls``), ``connection`` writes and waits, ``answer`` reads.
 """
 
-from statuspush.transport.client import PostRequest, Transport
+from statuspush.core.push_request import PostRequest
+from statuspush.transport.client import Transport
 from statuspush.transport.guard import AddressGuard
 from statuspush.transport.headers import InvalidHeader, validate_header
 from statuspush.transport.resolver import Resolver, SystemResolver

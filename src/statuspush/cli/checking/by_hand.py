@@ -21,7 +21,7 @@ _READ_BYTES: Final = 65_536
 
 
 @dataclass(frozen=True)
-class Request:
+class ByHand:
     """What goes out."""
 
     method: str
@@ -33,7 +33,7 @@ class Request:
     pause: float = 0.0
 
 
-async def exchange(request: Request, guard: AddressGuard, seconds: float) -> SendResult:
+async def exchange(request: ByHand, guard: AddressGuard, seconds: float) -> SendResult:
     """Send a request on a connection of its own and read the answer, within ``seconds``.
 
     An answer that comes early ends the writing. Raises InvalidUrl.
@@ -81,7 +81,7 @@ async def _connection(
 
 
 async def _exchange(
-    request: Request, url: ParsedUrl, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    request: ByHand, url: ParsedUrl, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> SendResult:
     length = [("Content-Length", str(len(request.body)))] if request.body else []
     head = f"{request.method} {url.target} HTTP/1.1\r\nHost: {url.host_header}\r\n".encode("ascii")

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter, time
 
-from statuspush.cli.checking.by_hand import Request, exchange
+from statuspush.cli.checking.by_hand import ByHand, exchange
 from statuspush.cli.checking.cases import Case
 from statuspush.core.ack import judge
-from statuspush.core.contract import PUSH_HEADERS
-from statuspush.core.outcome import SendResult, Verdict
-from statuspush.core.signature import sign
-from statuspush.transport import AddressGuard, PostRequest, Transport
+from statuspush.core.outcome import Verdict
+from statuspush.core.push_request import PostRequest, push_request
+from statuspush.transport import AddressGuard, Transport
 
 _CONNECT_SECONDS = 5.0
 
@@ -39,44 +38,32 @@ class Probe:
     async def send(self, case: Case) -> Seen:
         """Send a case by the sender's own transport, or by hand if it is no POST."""
         began = perf_counter()
-        result = await (self._post(case) if case.method == "POST" else self._by_hand(case))
+        if case.method == "POST":
+            result = await self.transport.post(self._request(case))
+        else:
+            result = await exchange(self._by_hand(case), self.guard, self.timeout)
         return Seen(case, judge(result), perf_counter() - began)
 
     async def drip(self, case: Case, seconds: float, pieces: int = 8) -> Seen:
         """Send a push whose body arrives in pieces over ``seconds``."""
         began = perf_counter()
-        request = Request(
-            case.method,
-            self.url,
-            self._headers(case),
-            case.body,
-            pieces,
-            seconds / (pieces - 1),
-        )
+        request = self._by_hand(case, pieces, seconds / (pieces - 1))
         result = await exchange(request, self.guard, self.timeout + seconds)
         return Seen(case, judge(result), max(0.0, perf_counter() - began - seconds))
 
-    async def _post(self, case: Case) -> SendResult:
-        return await self.transport.post(
-            PostRequest(
-                url=self.url,
-                headers=self._headers(case),
-                body=case.body,
-                connect_seconds=min(_CONNECT_SECONDS, self.timeout),
-                timeout_seconds=self.timeout,
-            )
+    def _by_hand(self, case: Case, pieces: int = 1, pause: float = 0.0) -> ByHand:
+        request = self._request(case)
+        return ByHand(case.method, self.url, request.headers, case.body, pieces, pause)
+
+    def _request(self, case: Case) -> PostRequest:
+        return push_request(
+            self.url,
+            case.body,
+            push=case.push,
+            attempt=case.attempt,
+            signed_at=int(time()),
+            secret=self.secret,
+            extra_headers=self.headers,
+            connect_seconds=min(_CONNECT_SECONDS, self.timeout),
+            timeout_seconds=self.timeout,
         )
-
-    async def _by_hand(self, case: Case) -> SendResult:
-        request = Request(case.method, self.url, self._headers(case), case.body)
-        return await exchange(request, self.guard, self.timeout)
-
-    def _headers(self, case: Case) -> list[tuple[str, str]]:
-        headers = [*PUSH_HEADERS, ("webhook-id", case.push), ("X-Push-Attempt", str(case.attempt))]
-        headers += self.headers
-        if self.secret is not None:
-            now = int(time())
-            headers.append(("webhook-timestamp", str(now)))
-            signature = sign(self.secret, case.push, now, case.body)
-            headers.append(("webhook-signature", signature))
-        return headers
