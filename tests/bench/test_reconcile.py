@@ -7,7 +7,7 @@ import pytest
 
 from statuspush.bench.reconcile import reconcile
 from statuspush.bench.reports import Plan
-from statuspush.bench.sink import Journal
+from statuspush.bench.sink import SinkJournal
 
 PLAN = Plan(["a", "b"], 1, "new")
 
@@ -21,7 +21,7 @@ def arrived(tmp_path):
     """Write a journal of (account, sids) pushes; returns its path."""
 
     def write(*pushes):
-        journal = Journal(tmp_path / "journal")
+        journal = SinkJournal(tmp_path / "journal")
         for account, *sids in pushes:
             reports = quote(json.dumps([{"sid": sid} for sid in sids]))
             journal.write(b"/" + account.encode(), f"voice_status={reports}".encode())

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from typer.testing import CliRunner
 
-from statuspush.cli.app import app
+from statuspush.cli.command_line import app
 
 TOKEN = "operator-token-of-the-tests"
 
@@ -194,3 +194,15 @@ def reports():
         ]
 
     return make
+
+
+@pytest.fixture
+def ndjson(tmp_path):
+    """Write reports to a file of JSON lines."""
+
+    def write(reports, name="r.ndjson"):
+        path = tmp_path / name
+        path.write_text("".join(json.dumps(report) + "\n" for report in reports))
+        return path
+
+    return write

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from statuspush.bench import machine
-from statuspush.bench.load import Load
+from statuspush.bench.load_generator import Load
 from statuspush.bench.processes import (
     MachineTime,
     Usage,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from statuspush.bench.reports import Plan
-from statuspush.bench.sink import Journal
+from statuspush.bench.sink import SinkJournal
 from statuspush.core.decode import decode
 
 _MANY = 255
@@ -32,7 +32,7 @@ def reconcile(journal: Path, plan: Plan, requests: int) -> Reconciliation:
     times = bytearray(count)  # a byte a report: a run may have millions
     misdirected = repeats = seen = 0
     first = last = 0.0
-    for at, path, body in Journal.read(journal):
+    for at, path, body in SinkJournal.read(journal):
         seen += 1
         first, last = first or at, at
         account = path[1:]

@@ -20,7 +20,7 @@ _RECORD: Final = struct.Struct("=dHI")
 _HEAD_END: Final = b"\r\n\r\n"
 
 
-class Journal:
+class SinkJournal:
     """What arrived, in order."""
 
     def __init__(self, path: Path) -> None:
@@ -46,7 +46,7 @@ class Journal:
 
 
 class _Customer(asyncio.Protocol):
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: SinkJournal) -> None:
         self._journal = journal
         self._buffer = bytearray()
         self._need = 0
@@ -85,7 +85,7 @@ class _Customer(asyncio.Protocol):
 
 async def _serve(path: Path) -> None:
     loop = asyncio.get_running_loop()
-    journal = Journal(path)
+    journal = SinkJournal(path)
     server = await loop.create_server(lambda: _Customer(journal), "127.0.0.1", 0, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
     # The end is the end of our standard input: no orphan stays behind.

@@ -4,14 +4,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from statuspush.cli.client import (
-    DEFAULT_URL,
-    Refused,
-    Service,
-    TokenFlag,
-    UrlFlag,
-    account_path,
-)
+from statuspush.api_client import DEFAULT_URL, ApiClient, CallRefused, account_path
+from statuspush.cli.service_flags import TokenFlag, UrlFlag
 from statuspush.cli.terminal import (
     JsonFlag,
     add_command,
@@ -56,7 +50,7 @@ def create(
 
     The apikey is for the account's customer, who pulls reports with it. It is shown only now.
     """
-    with Service(url, token) as service:
+    with ApiClient(url, token) as service:
         answer = _existing(service, account) if name is None else None
         if answer is None:
             answer = service.call("PUT", account_path(account), json={"name": name or account})
@@ -68,11 +62,11 @@ def create(
         typer.echo(f"account {account} is there already; its name is {answer.get('name', name)!r}")
 
 
-def _existing(service: Service, account: str) -> Any:
+def _existing(service: ApiClient, account: str) -> Any:
     """The account if there is one: without a name to give it, it keeps the one it has."""
     try:
         return service.call("GET", account_path(account))
-    except Refused as refusal:
+    except CallRefused as refusal:
         if refusal.status == 404:
             return None
         raise
@@ -82,7 +76,7 @@ def list_accounts(
     json: JsonFlag = False, url: UrlFlag = DEFAULT_URL, token: TokenFlag = None
 ) -> None:
     """List all accounts: where they stand, and how their endpoints do."""
-    with Service(url, token) as service:
+    with ApiClient(url, token) as service:
         answer = service.call("GET", "/v1/accounts")
     if json:
         print_json(answer)
@@ -113,7 +107,7 @@ def show(
     account: Name, json: JsonFlag = False, url: UrlFlag = DEFAULT_URL, token: TokenFlag = None
 ) -> None:
     """Show one account: settings, reports and pushes by state, health of the endpoint."""
-    with Service(url, token) as service:
+    with ApiClient(url, token) as service:
         answer = service.call("GET", account_path(account))
     if json:
         print_json(answer)
@@ -204,7 +198,7 @@ def push(
     if not given:
         raise InputError("nothing to change: give at least one setting (see --help)")
     body = {key: None if value == _NONE else value for key, value in given.items()}
-    with Service(url, token) as service:
+    with ApiClient(url, token) as service:
         answer = service.call("PATCH", account_path(account, "/push"), json=body)
     if json:
         # The service never repeats a secret; one that was made here has to be shown once.
@@ -255,7 +249,7 @@ def delete(
     token: TokenFlag = None,
 ) -> None:
     """Delete an account; refused while reports wait, unless --force."""
-    with Service(url, token) as service:
+    with ApiClient(url, token) as service:
         service.call("DELETE", account_path(account), params={"force": "true"} if force else None)
     typer.echo(f"deleted account {account}")
 
@@ -267,7 +261,7 @@ def try_endpoint(
 
     The service sends them outside the queue. Exit status 0 if they were acknowledged, else 1.
     """
-    with Service(url, token) as service:
+    with ApiClient(url, token) as service:
         answer = service.call("POST", account_path(account, "/push/test"))
     acknowledged = bool(answer["acknowledged"])
     if json:
