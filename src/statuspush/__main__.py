@@ -1,5 +1,5 @@
 """``python -m statuspush``: the same as the command ``statuspush``."""
 
-from statuspush.cli.command_line import main
+from statuspush.cli.app import main
 
 main()

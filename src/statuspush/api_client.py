@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 
 
-class CallRefused(InputError):
+class ApiRefused(InputError):
     """The service says that the call is wrong; ``problem`` is its problem document."""
 
     def __init__(self, message: str, status: int, problem: dict[str, Any]) -> None:
@@ -21,7 +21,7 @@ class CallRefused(InputError):
         self.problem = problem
 
 
-class CallFailed(ServiceError):
+class ApiFailed(ServiceError):
     """The service can't be reached, or can't do it now."""
 
 
@@ -55,14 +55,14 @@ class ApiClient:
     ) -> Any:
         """Do one call; return the decoded JSON, None for an answer without body.
 
-        Raises :class:`CallRefused` for an answer of 4xx, :class:`CallFailed` for 5xx or no answer.
+        Raises :class:`ApiRefused` for an answer of 4xx, :class:`ApiFailed` for 5xx or no answer.
         """
         import httpx  # noqa: PLC0415
 
         try:
             response = self._client.request(method, path, json=json, params=params)
         except httpx.HTTPError as error:
-            raise CallFailed(unreachable(self._url, error)) from None
+            raise ApiFailed(unreachable(self._url, error)) from None
         require_success(response)
         return response.json() if response.content else None
 
@@ -106,7 +106,7 @@ def unreachable(url: str, error: Exception) -> str:
 
 
 def require_success(response: "httpx.Response") -> None:
-    """Raise :class:`CallRefused` or :class:`CallFailed` unless the answer is 2xx."""
+    """Raise :class:`ApiRefused` or :class:`ApiFailed` unless the answer is 2xx."""
     if response.is_success:
         return
     problem = problem_of(response)
@@ -119,8 +119,8 @@ def require_success(response: "httpx.Response") -> None:
     if response.status_code == 401:
         message = f"{message}: check --token or STATUSPUSH_TOKEN"
     if response.is_client_error and response.status_code != 429:
-        raise CallRefused(message, response.status_code, problem)
-    raise CallFailed(f"{message} (HTTP {response.status_code})")
+        raise ApiRefused(message, response.status_code, problem)
+    raise ApiFailed(f"{message} (HTTP {response.status_code})")
 
 
 def problem_of(response: "httpx.Response") -> dict[str, Any]:

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from typer.testing import CliRunner
 
-from statuspush.cli.command_line import app
+from statuspush.cli.app import app
 
 TOKEN = "operator-token-of-the-tests"
 

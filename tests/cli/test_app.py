@@ -57,7 +57,7 @@ def test_version(cli):
 def test_light_commands_load_nothing_heavy(arguments, heavy):
     """So --help answers at once, and send and decode work without the server's packages."""
     code = (
-        "import sys\nfrom statuspush.cli.command_line import main\n"
+        "import sys\nfrom statuspush.cli.app import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
         f"print('LOADED', [m for m in {heavy!r} if m in sys.modules])"
     )

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import typer
 
-from statuspush.cli.command_line import app as cli
+from statuspush.cli.app import app as cli
 from statuspush.clock import SteadyClock
 from statuspush.config import SETTINGS, load
 from statuspush.config.load import TOOL_VARIABLES

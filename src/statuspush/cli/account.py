@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from statuspush.api_client import DEFAULT_URL, ApiClient, CallRefused, account_path
+from statuspush.api_client import DEFAULT_URL, ApiClient, ApiRefused, account_path
 from statuspush.cli.service_flags import TokenFlag, UrlFlag
 from statuspush.cli.terminal import (
     JsonFlag,
@@ -66,7 +66,7 @@ def _existing(service: ApiClient, account: str) -> Any:
     """The account if there is one: without a name to give it, it keeps the one it has."""
     try:
         return service.call("GET", account_path(account))
-    except CallRefused as refusal:
+    except ApiRefused as refusal:
         if refusal.status == 404:
             return None
         raise

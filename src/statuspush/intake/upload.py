@@ -18,7 +18,7 @@ from zlib import crc32
 
 import httpx
 
-from statuspush.api_client import CallFailed, CallRefused, problem_of, require_success, unreachable
+from statuspush.api_client import ApiFailed, ApiRefused, problem_of, require_success, unreachable
 from statuspush.core.errors import InputError, StatuspushError
 from statuspush.intake.read import Line
 
@@ -96,7 +96,7 @@ async def upload(
     ``say`` gets a line of text when something is worth a person's attention. Returns at the end
     of the file, or with ``tally.stopped`` after a mistake (unless mistakes are skipped), when what
     was under way is finished. Raises InputError where the file can't be read on (after all before
-    it is in), :class:`CallFailed` when patience ends, :class:`CallRefused` when the service doesn't
+    it is in), :class:`ApiFailed` when patience ends, :class:`ApiRefused` when the service doesn't
     take the request as such (a wrong token).
     """
     timeout = httpx.Timeout(120, connect=10)
@@ -298,7 +298,7 @@ class _Lane:
             # Some of both: many submitters that were told the same second don't come together.
             wait = min(asked or pause, _LONGEST_PAUSE) * uniform(1.0, 1.25)  # noqa: S311 - no secret
             if monotonic() - began + wait > self._plan.patience:
-                raise CallFailed(
+                raise ApiFailed(
                     f"gave up after {monotonic() - began:.0f} s: {why}. Run the same command "
                     "again later; reports that are in already are recognised"
                 )
@@ -319,4 +319,4 @@ def _retry_after(response: httpx.Response) -> float | None:
         return None
 
 
-__all__ = ["CallRefused", "UploadCounts", "UploadPlan", "WrongReport", "upload"]
+__all__ = ["ApiRefused", "UploadCounts", "UploadPlan", "WrongReport", "upload"]
