@@ -1,4 +1,4 @@
-"""The load generator, a process of its own: ``python -m statuspush.bench.load_generator``.
+"""The load generator, run as a separate process: ``python -m statuspush.bench.load_generator``.
 
 It reads an :class:`Order` as one line of JSON, says ``ready`` when its requests are made, begins
 when it reads another line, and answers with a :class:`Load` as one line. It takes about 10 µs of
@@ -28,7 +28,7 @@ PAUSE_SECONDS: Final = 0.05
 class Order:
     """What the generator is to do.
 
-    With ``rate`` set, ``requests`` are sent at random times, that many a second on average.
+    With ``rate`` set, ``requests`` are sent at random times, that many per second on average.
     Without, each connection sends its next request when the last one is answered, until
     ``requests`` have been sent or ``seconds`` have passed, whichever comes first.
     """

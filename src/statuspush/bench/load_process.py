@@ -1,4 +1,4 @@
-"""The load generator's process, from the side of whoever orders."""
+"""The load generator's process, from the side of whoever gives the order."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""A cheap customer, a process of its own: answers SUCCESS to every POST and keeps what it got.
+"""A cheap customer in a separate process: answers SUCCESS to every POST and keeps what it got.
 
 ``python -m statuspush.bench.sink FILE`` prints its port, and ends at the end of its standard
 input. The file holds for each push its time of arrival, its path and its body, undecoded, so that

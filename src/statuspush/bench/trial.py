@@ -1,4 +1,4 @@
-"""One measured run: a work on a service that was started for it."""
+"""One measured run: a workload on a service that was started for it."""
 
 import time
 from collections.abc import Callable
@@ -49,10 +49,10 @@ def run(
     settings: dict[str, str] | None = None,
     phase: Callable[[str], None] = lambda phase: None,
 ) -> Figures:
-    """Run a work in a directory, on the database that is there or an empty one.
+    """Run a workload in a directory, on the database that is there or an empty one.
 
-    ``tag`` must differ between runs on one database. ``phase`` is told ``start``, ``load``,
-    ``drain`` and ``reconcile`` as they begin.
+    ``tag`` must differ between runs on one database. ``phase`` is called with ``start``,
+    ``load``, ``drain`` and ``reconcile`` as they begin.
 
     Raises :class:`~statuspush.core.errors.ServiceError` if a process fails or nothing moves.
     """
@@ -92,7 +92,7 @@ def run(
 
 
 def order_of(work: Workload, port: int, tag: str) -> Order:
-    """What the load generator is told of a work."""
+    """The order for the load generator."""
     order = Order(
         port=port,
         token=TOKEN,

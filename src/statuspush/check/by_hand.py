@@ -34,7 +34,7 @@ class ByHand:
 
 
 async def exchange(request: ByHand, guard: AddressGuard, seconds: float) -> SendResult:
-    """Send a request on a connection of its own and read the answer, within ``seconds``.
+    """Send a request on a separate connection and read the answer, within ``seconds``.
 
     An answer that comes early ends the writing. Raises InvalidUrl.
     """
@@ -99,7 +99,7 @@ async def _exchange(
             if answer.done():
                 break
             writer.write(request.body[start : start + size])
-            with contextlib.suppress(ConnectionError):  # what the answer was is told below
+            with contextlib.suppress(ConnectionError):  # the answer is read below
                 await writer.drain()
         return await answer
     finally:

@@ -121,7 +121,7 @@ class Cases:
         )
 
     def values_alone(self, wire: Wire) -> list[Case]:
-        """Each difficult value in a push of its own, titled by the value."""
+        """Each difficult value in a separate push, titled by the value."""
         return [
             self.push(f"values-{wire.value}-{number}", label, [self.report(**each)], wire)
             for number, (label, each) in enumerate(_VALUES, start=1)

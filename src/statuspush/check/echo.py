@@ -81,7 +81,7 @@ class Echo:
 
 
 def read_lines(text: str) -> list[dict[str, object]]:
-    """JSON objects, one a line; raises InputError for anything else."""
+    """JSON objects, one per line; raises InputError for anything else."""
     found = []
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():

@@ -29,7 +29,7 @@ def demo(
         typer.Option(min=1, metavar="N", help="End by itself. [default: at Ctrl-C]"),
     ] = None,
     rate: Annotated[
-        float, typer.Option(min=1, max=100_000, metavar="N", help="Reports a second.")
+        float, typer.Option(min=1, max=100_000, metavar="N", help="Reports per second.")
     ] = 200,
     retry_interval: Annotated[
         float,
@@ -45,13 +45,13 @@ def demo(
         typer.Option(metavar="DIR", help="Keep the database and the service's log there."),
     ] = None,
     plain: Annotated[
-        bool, typer.Option("--plain", help="A line a second instead of a live table.")
+        bool, typer.Option("--plain", help="One line per second instead of a live table.")
     ] = False,
     json: JsonFlag = False,
 ) -> None:
     """Watch the main job: reports in, pushes out, nothing lost.
 
-    Starts the real service with a database of its own, six customers (a big one, a good one, one
+    Starts the real service with a separate database, six customers (a big one, a good one, one
     that is slow, dead for a while, answers wrongly, or is flaky) and a stream of voice reports.
     At the end every single report is accounted for from outside: acknowledged by its customer,
     or still under way in the service. Exit status 1 if one is lost.

@@ -136,7 +136,7 @@ def _totals(journal: Journal, scene: Scene) -> str:
     if p50 is not None and p95 is not None:
         parts.append(f"well customers p50 {_ms(p50)} p95 {_ms(p95)}")
     if scene.refusals:
-        parts.append(f"{scene.refusals} submissions told to come later")
+        parts.append(f"{scene.refusals} submissions put off")
     return ", ".join(parts)
 
 

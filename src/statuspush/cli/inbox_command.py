@@ -112,8 +112,8 @@ def find(
     with _opened(inbox) as connection:
         count = 0
         for arrived_at, account, fields in ledger.find_reports(connection, value, limit):
-            told = {"arrived_at": _moment(arrived_at), "account": account}
-            typer.echo(Report(told | dict(Report(fields).as_dict())).json())
+            about = {"arrived_at": _moment(arrived_at), "account": account}
+            typer.echo(Report(about | dict(Report(fields).as_dict())).json())
             count += 1
     raise typer.Exit(0 if count else 1)
 

@@ -77,7 +77,7 @@ def receive(
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # what it tells is told here
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # we log the same
     try:
         where = ZoneInfo(zone)
     except (ValueError, OSError):

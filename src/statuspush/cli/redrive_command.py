@@ -41,7 +41,7 @@ def redrive(
 ) -> None:
     """Send pushes again, as new pushes over the same reports.
 
-    They are due at once and have four sends of their own. A push that is under way is refused,
+    They are due immediately, with four sends each. A push that is under way is refused,
     so calling twice does not send twice.
     """
     if (push is None) == (account is None):

@@ -46,7 +46,7 @@ def submit(
     batch: Annotated[
         int, typer.Option(min=1, max=10_000, metavar="N", help="Reports in a request.")
     ] = 1000,
-    jobs: Annotated[int, typer.Option(min=1, max=64, metavar="N", help="Requests at once.")] = 2,
+    jobs: Annotated[int, typer.Option(min=1, max=64, metavar="N", help="Concurrent requests.")] = 2,
     skip_invalid: Annotated[
         bool, typer.Option("--skip-invalid", help="Leave refused reports out instead of stopping.")
     ] = False,
@@ -205,6 +205,6 @@ def _summarize(tally: "UploadCounts", seconds: float, *, json: bool, skip_invali
     )
     if tally.stopped:
         note(
-            "stopped: mend these lines and run the same command again, or leave them out with "
+            "stopped: fix these lines and run the same command again, or leave them out with "
             "--skip-invalid; reports that are in already are recognised as duplicates"
         )

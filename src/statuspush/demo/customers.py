@@ -31,7 +31,7 @@ class Temper:
     fails: float = 0.0
     """Share of pushes that fail: half with HTTP 500, half with the connection cut."""
     dead: bool = False
-    """Refuses connections for a while, then hangs, then is well."""
+    """Refuses connections for a while, then hangs, then recovers."""
     ours: bool = False
     """Runs our own receiver, with an inbox on disk."""
 
@@ -42,17 +42,17 @@ class Temper:
 
 
 TEMPERS: Final = (
-    Temper("big", "answers at once, gets half of all", share=50),
+    Temper("big", "answers immediately, gets half of all", share=50),
     Temper("good", "runs our own receiver", share=10, ours=True),
     Temper("slow", "takes 300 ms", share=10, delay=0.3),
-    Temper("dead", "refuses, then hangs, then is well", share=10, dead=True),
+    Temper("dead", "refuses, then hangs, then recovers", share=10, dead=True),
     Temper("wrong", 'answers "SUCCESS" with quotes', share=10, answer=b'"SUCCESS"'),
     Temper("flaky", "fails 3 times of 10", share=10, fails=0.3),
 )
 
 
 class Customer:
-    """One endpoint on a port of its own.
+    """One endpoint on a separate port.
 
     :param directory: for what it keeps on disk.
     :param dead_seconds: how long a dead customer refuses connections (one half) and hangs (the

@@ -59,8 +59,8 @@ class Settlement:
 class Journal:
     """Entries of all customers, and how long reports took.
 
-    :param timed: the accounts whose reports are timed: those whose endpoints do well, for the
-        others' reports wait for reasons of their own.
+    :param timed: the accounts whose reports are timed: those whose endpoints do well; the
+        others' reports wait for other reasons.
     """
 
     def __init__(self, accounts: Iterable[str], timed: Iterable[str]) -> None:
@@ -107,10 +107,10 @@ class Journal:
         entry = self.entries[account]
         return entry.accepted - entry.acknowledged.keys()
 
-    def settle(self, account: str, told: Mapping[str, str | None]) -> Settlement:
+    def settle(self, account: str, shown: Mapping[str, str | None]) -> Settlement:
         """Add up a customer's reports.
 
-        ``told`` is what the service says of those that were unacknowledged when it was asked:
+        ``shown`` is what the service says of those that were unacknowledged when it was asked:
         state by sid, None for one that it doesn't know. Its word counts only for reports that are
         still under way; ``delivered`` is believed only of what the customer has acknowledged.
         """
@@ -120,7 +120,7 @@ class Journal:
         for sid in entry.accepted:
             if sid in entry.acknowledged:
                 states["delivered"] += 1
-            elif (state := told.get(sid)) in STATES and state != "delivered":
+            elif (state := shown.get(sid)) in STATES and state != "delivered":
                 states[state] += 1
             else:
                 lost.append(sid)

@@ -19,7 +19,7 @@ _TICK: Final = 0.05
 """Seconds between submissions."""
 _MOST_IN_A_REQUEST: Final = 5_000
 _WATCH: Final = 0.5
-_LOOKUPS_AT_ONCE: Final = 16
+_CONCURRENT_LOOKUPS: Final = 16
 
 
 @dataclass(slots=True)
@@ -73,7 +73,7 @@ class Stage:
             require_success(await self._client.patch(f"{path}/push", json=settings))
 
     async def stream_reports(self, rate: float, stop: asyncio.Event) -> None:
-        """Submit ``rate`` reports a second until told to stop."""
+        """Submit ``rate`` reports per second until stopped."""
         began = monotonic()
         submitted = 0
         while not stop.is_set():
@@ -150,7 +150,7 @@ class Stage:
         return None
 
     async def settle(self, seconds: float, hurry: asyncio.Event) -> None:
-        """Wait until customers in good standing have everything, at most so many seconds."""
+        """Wait until customers in good standing have everything, for at most ``seconds``."""
         deadline = monotonic() + seconds
         while monotonic() < deadline and not hurry.is_set():
             await self.look()
@@ -161,10 +161,10 @@ class Stage:
 
     async def ask(self, account: str, sids: set[str]) -> dict[str, str | None]:
         """What the service says of these reports: state by sid, None for one it doesn't know."""
-        told: dict[str, str | None] = {}
-        await self._ask_pushes(account, sids, told)
-        rest = sorted(sids - told.keys())
-        turn = asyncio.Semaphore(_LOOKUPS_AT_ONCE)
+        states: dict[str, str | None] = {}
+        await self._ask_pushes(account, sids, states)
+        rest = sorted(sids - states.keys())
+        turn = asyncio.Semaphore(_CONCURRENT_LOOKUPS)
 
         async def look_up(sid: str) -> None:
             async with turn:
@@ -173,18 +173,20 @@ class Stage:
                 )
             require_success(response)
             items = response.json()["items"]
-            told[sid] = items[0]["state"] if items else None
+            states[sid] = items[0]["state"] if items else None
             self._scene.phase = (
-                f"asking for each report of {account}: {len(told):,} of {len(sids):,}"
+                f"asking for each report of {account}: {len(states):,} of {len(sids):,}"
             )
 
         async with asyncio.TaskGroup() as tasks:
             for sid in rest:
                 tasks.create_task(look_up(sid))
-        return told
+        return states
 
-    async def _ask_pushes(self, account: str, sids: set[str], told: dict[str, str | None]) -> None:
-        """The quick way for most of them: a push tells of up to 500 reports at once."""
+    async def _ask_pushes(
+        self, account: str, sids: set[str], states: dict[str, str | None]
+    ) -> None:
+        """The quick way for most of them: one push answers for up to 500 reports."""
         cursor: str | None = None
         while True:
             params = {"state": "exhausted", "limit": "100"} | ({"cursor": cursor} if cursor else {})
@@ -196,7 +198,7 @@ class Stage:
                 require_success(push)
                 for report in push.json()["reports"]:
                     if report["sid"] in sids:
-                        told[report["sid"]] = item["state"]
+                        states[report["sid"]] = item["state"]
             cursor = page["next"]
             if cursor is None:
                 return

@@ -56,7 +56,7 @@ class Source(Protocol):
     """What a file of reports is read from."""
 
     def read(self, size: int = -1, /) -> bytes:
-        """Up to so many bytes; none at the end."""
+        """Up to ``size`` bytes; none at the end."""
         ...
 
 
@@ -78,7 +78,7 @@ class Counted:
 def read_reports(source: Source, form: Format, name: str, account: str | None) -> Iterator[Line]:
     """The reports of a file, in order.
 
-    ``name`` is the file's, whose ending tells the format when ``form`` is ``auto``; else its
+    ``name`` is the file's, whose ending decides the format when ``form`` is ``auto``; else its
     first character does. ``account`` is the one of reports that name none. Raises InputError
     where no line can be blamed: wrong columns, a broken array.
     """
@@ -120,7 +120,7 @@ def _pieces(source: Source) -> Iterator[bytes]:
 
 
 def _opening(pieces: Iterator[bytes]) -> bytes:
-    """As much as tells the format: up to the bracket of an array, or the end of a line."""
+    """As much as shows the format: up to the bracket of an array, or the end of a line."""
     first = b""
     for piece in pieces:
         first += piece
@@ -186,7 +186,7 @@ def _read_ndjson(pieces: Iterable[bytes], account: str | None) -> Iterator[Line]
 
 
 # JSON: an array, or objects one after the other, on as many lines as they like. The decoder of
-# the standard library tells where a value ends, so it is used on a window of text that grows
+# the standard library finds where a value ends, so it is used on a window of text that grows
 # only when the value at its start isn't complete.
 
 _SPACE: Final = re.compile(r"[ \t\r\n]*")

@@ -46,12 +46,12 @@ class WrongReport:
 
 @dataclass(slots=True)
 class UploadCounts:
-    """What has become of the file so far."""
+    """How much of the file has been handed in so far."""
 
     accepted: int = 0
     duplicates: int = 0
     refused: int = 0
-    """Reports that were found wrong; those that kept them company in a batch do not count."""
+    """Reports that were found wrong; others in the same batch do not count."""
     more_refused: bool = False
     """The service did not list all mistakes of a batch, so there are more than ``refused``."""
     mistakes: list[WrongReport] = field(default_factory=list)
@@ -77,9 +77,9 @@ class UploadPlan:
     """Base URL of the service."""
     headers: dict[str, str]
     batch: int
-    """Reports in a request."""
+    """Reports per request."""
     lanes: int
-    """Connections at once."""
+    """Concurrent connections."""
     skip_invalid: bool
     """Leave refused reports out and go on, instead of stopping."""
     patience: float
@@ -112,7 +112,7 @@ async def upload(
                     tasks.create_task(lane.run())
                 tasks.create_task(feed.run())
         except* StatuspushError as group:
-            # All lanes fail of the same cause; the first one tells it.
+            # All lanes fail for the same reason; the first one says it.
             raise _first(group) from None
     if tally.broken:
         raise tally.broken
@@ -295,7 +295,7 @@ class _Lane:
                 detail = problem_of(response).get("detail", "")
                 why = f"HTTP {response.status_code} {detail}".strip()
                 asked = _retry_after(response)
-            # Some of both: many submitters that were told the same second don't come together.
+            # Some of both: many submitters with the same Retry-After don't come back together.
             wait = min(asked or pause, _LONGEST_PAUSE) * uniform(1.0, 1.25)  # noqa: S311 - no secret
             if monotonic() - began + wait > self._plan.patience:
                 raise ApiFailed(
