@@ -13,12 +13,11 @@ DEFAULT_URL: Final = "http://127.0.0.1:8080"
 
 
 class ApiRefused(InputError):
-    """The service says that the call is wrong; ``problem`` is its problem document."""
+    """The service says that the call is wrong; ``status`` is its HTTP status."""
 
-    def __init__(self, message: str, status: int, problem: dict[str, Any]) -> None:
+    def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
         self.status = status
-        self.problem = problem
 
 
 class ApiFailed(ServiceError):
@@ -119,7 +118,7 @@ def require_success(response: "httpx.Response") -> None:
     if response.status_code == 401:
         message = f"{message}: check --token or STATUSPUSH_TOKEN"
     if response.is_client_error and response.status_code != 429:
-        raise ApiRefused(message, response.status_code, problem)
+        raise ApiRefused(message, response.status_code)
     raise ApiFailed(f"{message} (HTTP {response.status_code})")
 
 

@@ -23,7 +23,6 @@ FOUND = Reconciliation(
     repeats=0,
     misdirected=0,
     pushes=20,
-    first_arrival=100.1,
     last_arrival=110.0,
 )
 

@@ -95,7 +95,7 @@ def submit(
                 "command again: those are recognised as duplicates"
             )
             raise typer.Exit(130) from None
-    _summarize(tally, monotonic() - began, json=json, skip_invalid=skip_invalid)
+    _summarize(tally, monotonic() - began, json=json)
     if tally.stopped:
         raise typer.Exit(1)
 
@@ -175,7 +175,7 @@ def _size(stream: BinaryIO) -> int | None:
         return None
 
 
-def _summarize(tally: "UploadCounts", seconds: float, *, json: bool, skip_invalid: bool) -> None:
+def _summarize(tally: "UploadCounts", seconds: float, *, json: bool) -> None:
     done = tally.accepted + tally.duplicates
     mistakes = sorted(tally.mistakes, key=lambda mistake: mistake.line)
     if json:

@@ -18,7 +18,7 @@ from zlib import crc32
 
 import httpx
 
-from statuspush.api_client import ApiFailed, ApiRefused, problem_of, require_success, unreachable
+from statuspush.api_client import ApiFailed, problem_of, require_success, unreachable
 from statuspush.core.errors import InputError, StatuspushError
 from statuspush.intake.read import Line
 
@@ -56,8 +56,6 @@ class UploadCounts:
     """The service did not list all mistakes of a batch, so there are more than ``refused``."""
     mistakes: list[WrongReport] = field(default_factory=list)
     """The first 1,000."""
-    pauses: int = 0
-    """How often the service asked for patience, or didn't answer."""
     stopped: bool = False
     """A mistake ended the upload before the end of the file."""
     broken: InputError | None = None
@@ -96,7 +94,7 @@ async def upload(
     ``say`` gets a line of text when something is worth a person's attention. Returns at the end
     of the file, or with ``tally.stopped`` after a mistake (unless mistakes are skipped), when what
     was under way is finished. Raises InputError where the file can't be read on (after all before
-    it is in), :class:`ApiFailed` when patience ends, :class:`ApiRefused` when the service doesn't
+    it is in), :class:`ApiFailed` when patience ends, ApiRefused when the service doesn't
     take the request as such (a wrong token).
     """
     timeout = httpx.Timeout(120, connect=10)
@@ -302,7 +300,6 @@ class _Lane:
                     f"gave up after {monotonic() - began:.0f} s: {why}. Run the same command "
                     "again later; reports that are in already are recognised"
                 )
-            self._tally.pauses += 1
             self._say(f"trying again in {wait:.1f} s: {why}")
             await asyncio.sleep(wait)
             pause = min(pause * 2, _LONGEST_PAUSE)
@@ -317,6 +314,3 @@ def _retry_after(response: httpx.Response) -> float | None:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time())
     except ValueError:
         return None
-
-
-__all__ = ["ApiRefused", "UploadCounts", "UploadPlan", "WrongReport", "upload"]
