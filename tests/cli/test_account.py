@@ -149,7 +149,7 @@ def test_push_refuses_what_means_nothing(service, arguments, words):
 
 
 def test_delete(service):
-    """Refused by the service while reports wait."""
+    """ApiRefused by the service while reports wait."""
     result, calls = service("account", "delete", "acme", answer=(204, {}, b""))
     assert (result.stdout, calls[0].path) == ("deleted account acme\n", "/v1/accounts/acme")
     _, calls = service("account", "delete", "acme", "--force", answer=(204, {}, b""))

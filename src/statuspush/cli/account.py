@@ -1,18 +1,13 @@
 """``statuspush account …``: accounts of a running service and their push settings."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
 
-from statuspush.cli.client import (
-    DEFAULT_URL,
-    Refused,
-    Service,
-    TokenFlag,
-    UrlFlag,
-    account_path,
-)
+from statuspush.api_client import DEFAULT_URL, ApiClient, ApiRefused, account_path
 from statuspush.cli.push_flags import changes_of, takes_push_settings
+from statuspush.cli.service_flags import TokenFlag, UrlFlag
 from statuspush.cli.terminal import (
     JsonFlag,
     add_command,
@@ -54,7 +49,7 @@ def create(
 
     The apikey is for the account's customer, who pulls reports with it. It is shown only now.
     """
-    with Service(url, token) as service:
+    with ApiClient(url, token) as service:
         answer = _existing(service, account) if name is None else None
         if answer is None:
             answer = service.call("PUT", account_path(account), json={"name": name or account})
@@ -66,11 +61,11 @@ def create(
         typer.echo(f"account {account} is there already; its name is {answer.get('name', name)!r}")
 
 
-def _existing(service: Service, account: str) -> Any:
+def _existing(service: ApiClient, account: str) -> Any:
     """The account if there is one: without a name to give it, it keeps the one it has."""
     try:
         return service.call("GET", account_path(account))
-    except Refused as refusal:
+    except ApiRefused as refusal:
         if refusal.status == 404:
             return None
         raise
@@ -80,17 +75,27 @@ def list_accounts(
     json: JsonFlag = False, url: UrlFlag = DEFAULT_URL, token: TokenFlag = None
 ) -> None:
     """List all accounts: where they stand, and how their endpoints do."""
-    with Service(url, token) as service:
-        answer = service.call("GET", "/v1/accounts")
+    with ApiClient(url, token) as service:
+        items = list(_all(service))
     if json:
-        print_json(answer)
+        print_json({"items": items})
         return
-    items = answer["items"] if isinstance(answer, dict) else answer
     if not items:
         note("there is no account yet; 'statuspush account create NAME' makes one")
         return
     columns = ("account", "push", "waiting", "oldest", "delivered", "exhausted", "endpoint")
     print_table(columns, map(_row, items))
+
+
+def _all(service: ApiClient) -> Iterator[dict[str, Any]]:
+    """All accounts, page by page."""
+    parameters = {"limit": "1000"}
+    while True:
+        page = service.call("GET", "/v1/accounts", params=parameters)
+        yield from page["items"]
+        if page.get("next") is None:
+            return
+        parameters["cursor"] = page["next"]
 
 
 def _row(item: dict[str, Any]) -> list[object]:
@@ -111,7 +116,7 @@ def show(
     account: Name, json: JsonFlag = False, url: UrlFlag = DEFAULT_URL, token: TokenFlag = None
 ) -> None:
     """Show one account: settings, reports and pushes by state, health of the endpoint."""
-    with Service(url, token) as service:
+    with ApiClient(url, token) as service:
         answer = service.call("GET", account_path(account))
     if json:
         print_json(answer)
@@ -157,7 +162,7 @@ def push(
     if made:
         given = {**given, "secret": [made]}
     changes = changes_of(given)
-    with Service(url, token) as service:
+    with ApiClient(url, token) as service:
         answer = service.call("PATCH", account_path(account, "/push"), json=changes)
     if json:
         # The service never repeats a secret; one that was made here has to be shown once.
@@ -184,7 +189,7 @@ def delete(
     token: TokenFlag = None,
 ) -> None:
     """Delete an account; refused while reports wait, unless --force."""
-    with Service(url, token) as service:
+    with ApiClient(url, token) as service:
         service.call("DELETE", account_path(account), params={"force": "true"} if force else None)
     typer.echo(f"deleted account {account}")
 
@@ -196,7 +201,7 @@ def try_endpoint(
 
     The service sends them outside the queue. Exit status 0 if they were acknowledged, else 1.
     """
-    with Service(url, token) as service:
+    with ApiClient(url, token) as service:
         answer = service.call("POST", account_path(account, "/push/test"))
     acknowledged = bool(answer["acknowledged"])
     if json:

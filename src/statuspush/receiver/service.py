@@ -51,22 +51,22 @@ class CannotServe(ServiceError):
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's, which tells when it listens."""
+    """uvicorn's, which reports when it listens."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, ready: Callable[[int], None]) -> None:
         super().__init__(config)
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen."""
         await super().startup(sockets)
-        self._ready()
+        self._ready(self.servers[0].sockets[0].getsockname()[1])
 
 
-async def serve(settings: ReceiverSettings, ready: Callable[[], None]) -> None:
+async def serve(settings: ReceiverSettings, ready: Callable[[int], None]) -> None:
     """Receive until SIGTERM or SIGINT; raises StatuspushError when it can't begin.
 
-    :param ready: called when it listens.
+    :param ready: called with the port when it listens.
     """
     sinks = [(text, sink_from(text)) for text in settings.to]
     receiver = Receiver(
@@ -195,7 +195,7 @@ class _Counts(Collector):
         return [pushes, reports]
 
 
-def run(settings: ReceiverSettings, ready: Callable[[], None]) -> None:
+def run(settings: ReceiverSettings, ready: Callable[[int], None]) -> None:
     """Run :func:`serve` in this process."""
     import uvloop  # noqa: PLC0415 - the library does without it
 

@@ -7,8 +7,9 @@
 """
 
 from statuspush.core.customer_headers import InvalidHeader, validate_header
+from statuspush.core.push_request import PostRequest
 from statuspush.core.url import InvalidUrl, ParsedUrl, validate_url
-from statuspush.transport.client import PostRequest, Transport
+from statuspush.transport.client import Transport
 from statuspush.transport.guard import AddressGuard
 from statuspush.transport.resolver import Resolver, SystemResolver
 

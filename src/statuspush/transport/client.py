@@ -1,13 +1,13 @@
 """The front of the transport: one POST, one result."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 import statuspush
 from statuspush.core.outcome import Cause, SendResult, Unanswered
+from statuspush.core.push_request import PostRequest
 from statuspush.core.url import InvalidUrl, ParsedUrl, validate_url
 from statuspush.transport import tls
 from statuspush.transport.connection import HttpConnection, Origin
@@ -22,24 +22,6 @@ MAX_CONNECTION_SECONDS: Final = 300.0
 """Age after which a connection is not used again, so that a changed DNS entry is noticed."""
 
 _CLOSING_TURNS: Final = 100
-
-
-@dataclass(frozen=True, slots=True)
-class PostRequest:
-    """What to send, where, and for how long at most."""
-
-    url: str
-    """The customer's URL."""
-    headers: Sequence[tuple[str, str]]
-    """Headers in order, complete apart from Host, Content-Length, Connection, User-Agent and
-    Accept-Encoding, which the transport writes itself and refuses here."""
-    body: bytes = field(repr=False)
-    """The body as it goes over the wire."""
-    connect_seconds: float = 5.0
-    """Limit on lookup, connect, tunnel and TLS together, in seconds."""
-    timeout_seconds: float = 15.0
-    """Limit on everything, from the call of :meth:`Transport.post` to the last byte of the
-    answer, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
