@@ -86,6 +86,15 @@ def connect(database: Path, *, read_only: bool = False) -> sqlite3.Connection:
     connection = sqlite3.connect(
         uri, uri=True, isolation_level=None, check_same_thread=False, cached_statements=256
     )
+    try:
+        _configure(connection, read_only=read_only)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _configure(connection: sqlite3.Connection, *, read_only: bool) -> None:
     # The promise of durability: a commit returns after its fsync.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
@@ -96,7 +105,6 @@ def connect(database: Path, *, read_only: bool = False) -> sqlite3.Connection:
     connection.execute(f"PRAGMA busy_timeout = {5000 if read_only else 0}")
     # Checkpoints are ours to time (checkpoint.py): SQLite's own would stall a commit.
     connection.execute("PRAGMA wal_autocheckpoint = 0")
-    return connection
 
 
 def migrate(connection: sqlite3.Connection, database: Path, schema: Schema) -> tuple[int, int]:
