@@ -68,7 +68,7 @@ def test_calls_to_build_a_body(count, limit, wire):
     assert show("a report", calls.made / count) <= limit
 
 
-@pytest.mark.parametrize(("count", "limit"), [(1, 39), (500, 5.6)])
+@pytest.mark.parametrize(("count", "limit"), [(1, 44), (500, 5.6)])
 def test_calls_to_decode_a_body(count, limit):
     (fragments,) = batch(count).bodies
     data = body(fragments, Wire.ROBUST)

@@ -17,6 +17,7 @@ from statuspush.cli.terminal import (
     print_json,
     stderr_is_terminal,
 )
+from statuspush.extras import require_server
 
 EXAMPLES: Final = examples(
     "statuspush bench                                   [dim]about a minute[/dim]",
@@ -55,6 +56,7 @@ def bench(
 
     Run it while nothing else runs. Exit status 1 if a report was lost or reached a wrong customer.
     """
+    require_server("statuspush bench")
     from statuspush.bench.survey import survey, workloads  # noqa: PLC0415
     from statuspush.cli.bench_view import progress, show  # noqa: PLC0415
 

@@ -10,6 +10,7 @@ import typer
 
 from statuspush.cli.terminal import JsonFlag, console, examples, note, print_json
 from statuspush.core.errors import InputError
+from statuspush.extras import require_server
 
 if TYPE_CHECKING:
     from statuspush.demo.play import Ending
@@ -56,6 +57,7 @@ def demo(
     At the end every single report is accounted for from outside: acknowledged by its customer,
     or still under way in the service. Exit status 1 if one is lost.
     """
+    require_server("statuspush demo")
     if keep is None:
         with TemporaryDirectory(prefix="statuspush-demo-") as directory:
             ending = _play(

@@ -8,6 +8,7 @@ from statuspush.cli.setting_flags import takes_settings
 from statuspush.cli.terminal import examples
 from statuspush.config import Loaded
 from statuspush.core.errors import InputError
+from statuspush.extras import require_server
 
 EXAMPLES: Final = examples(
     "statuspush migrate --check    [dim]is there something to do? exit status 1 if so[/dim]",
@@ -26,6 +27,7 @@ def migrate(
     time of their choosing. The service must be stopped. A database of a newer version is refused,
     never changed; keep a copy of the file if you may want to go back.
     """
+    require_server("statuspush migrate")
     from statuspush.store.sqlite.file import migrate_file, schema_version  # noqa: PLC0415
 
     path = loaded.settings.database_path

@@ -7,6 +7,7 @@ import typer
 from statuspush.cli.setting_flags import ALL, takes_settings
 from statuspush.cli.terminal import examples
 from statuspush.config import Loaded
+from statuspush.extras import require_server
 
 EXAMPLES: Final = examples(
     "statuspush serve",
@@ -26,6 +27,7 @@ def serve(loaded: Loaded) -> None:
     SIGTERM and Ctrl-C drain: nothing more is accepted, sends under way are finished and recorded.
     kill -9 and power cuts lose nothing either. Open http://127.0.0.1:8080/docs for the API.
     """
+    require_server("statuspush serve")
     from statuspush.serve import run  # noqa: PLC0415 - the server is heavy
 
     raise typer.Exit(run(loaded))

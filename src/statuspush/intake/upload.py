@@ -109,9 +109,13 @@ async def upload(
                 for lane in lanes:
                     tasks.create_task(lane.run())
                 tasks.create_task(feed.run())
-        except* StatuspushError as group:
-            # All lanes fail for the same reason; the first one says it.
-            raise _first(group) from None
+        except BaseExceptionGroup as group:
+            # All lanes fail for the same reason, and one line says it. (What is raised inside of
+            # `except*` comes out in a group on CPython 3.11.2.)
+            ours = group.subgroup(StatuspushError)
+            if ours is None:
+                raise
+            raise _first(ours) from None
     if tally.broken:
         raise tally.broken
 

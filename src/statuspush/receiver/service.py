@@ -103,12 +103,20 @@ async def serve(settings: ReceiverSettings, ready: Callable[[int], None]) -> Non
         )
         # uvicorn would end the process by the signal once more: an orderly end is status 0.
         server.capture_signals = nullcontext  # type: ignore[method-assign, assignment]
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, server.handle_exit, number, None)
+        _on_signals(server)
         try:
             await server.serve()
         except SystemExit:
             raise CannotServe(f"cannot listen on {settings.host}:{settings.port}") from None
+
+
+def _on_signals(server: uvicorn.Server) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        try:
+            loop.add_signal_handler(number, server.handle_exit, number, None)
+        except NotImplementedError:  # Windows
+            signal.signal(number, server.handle_exit)
 
 
 def _handler(number: int, text: str, sink: Sink) -> Handler:
@@ -197,9 +205,15 @@ class _Counts(Collector):
 
 def run(settings: ReceiverSettings, ready: Callable[[int], None]) -> None:
     """Run :func:`serve` in this process."""
-    import uvloop  # noqa: PLC0415 - the library does without it
-
     # The inbox's thread waits this long for the interpreter while the loop is busy.
     sys.setswitchinterval(0.001)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(serve(settings, ready))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415 - faster, and not in the base
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
