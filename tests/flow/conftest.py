@@ -57,7 +57,7 @@ class Posted:
 
     @property
     def headers(self):
-        return dict(self.request.headers)
+        return dict((*self.request.shared_headers, *self.request.headers))
 
     @property
     def push(self):
@@ -125,6 +125,16 @@ class Customers:
     def open(self):
         """Sends that wait for a release."""
         return sum(not answer.done() for held in self.hanging.values() for answer in held)
+
+    def start(self, request, done):
+        return asyncio.create_task(self._started(request, done))
+
+    async def _started(self, request, done):
+        try:
+            result = await self.post(request)
+        except Exception as error:
+            result = error
+        done(result)
 
     async def post(self, request):
         posted = Posted(request, self._clock.now())
@@ -220,15 +230,12 @@ class House:
             self.store,
             self.clock,
             self.lanes,
-            lambda claim: self.sends.start(claim),  # noqa: PLW0108 (made a few lines below)
+            self._start,
             lease_seconds=360,
         )
         self.record = Record(self.store, self.clock, self.telemetry, wake=self.cut.wake)
-        self.sends = OpenSends(
-            self.send,
-            self.clock,
-            ended=self._ended,
-        )
+        self.claims = {}
+        self.sends = OpenSends(self.send, self.clock, ended=self._ended)
         self.accept = Accept(
             self.store,
             self.clock,
@@ -244,8 +251,12 @@ class House:
         )
         return self
 
-    def _ended(self, claim, recording):
-        self.lanes.leave(claim)
+    def _start(self, claim):
+        self.claims[claim.token] = claim
+        self.sends.start(claim)
+
+    def _ended(self, recording):
+        self.lanes.leave(self.claims.pop(recording.token))
         if not self.losing_outcomes:
             self.record.put(recording)
         self.cut.wake()

@@ -151,7 +151,7 @@ async def test_nothing_is_sent_after_the_last_worker_died(house, desk):
 async def test_a_claim_that_finds_no_worker_is_given_back(house, desk):
     house.dispatch.leave(desk)
     house.start(claim(1))
-    assert [r.attempt.outcome for r in house.recorded] == [Outcome.INTERRUPTED]
+    assert [r.attempt.verdict.outcome for r in house.recorded] == [Outcome.INTERRUPTED]
     assert house.lanes.open == 0
 
 

@@ -6,7 +6,7 @@
 ``proxy``, ``tls``), ``connection`` writes and waits, ``answer`` reads.
 """
 
-from statuspush.transport.client import PostRequest, Transport
+from statuspush.transport.client import Done, PostRequest, Sending, Transport
 from statuspush.transport.guard import AddressGuard
 from statuspush.transport.headers import InvalidHeader, validate_header
 from statuspush.transport.resolver import Resolver, SystemResolver
@@ -14,11 +14,13 @@ from statuspush.transport.url import InvalidUrl, ParsedUrl, validate_url
 
 __all__ = [
     "AddressGuard",
+    "Done",
     "InvalidHeader",
     "InvalidUrl",
     "ParsedUrl",
     "PostRequest",
     "Resolver",
+    "Sending",
     "SystemResolver",
     "Transport",
     "validate_header",

@@ -22,7 +22,7 @@ from statuspush.config import Settings
 from statuspush.flow.accept import Accept
 from statuspush.flow.open_sends import OpenSends
 from statuspush.flow.send import Send
-from statuspush.store.base import ClaimedPush, Recording
+from statuspush.store.base import Recording
 from statuspush.telemetry import Snapshot, Telemetry, configure_logging
 from statuspush.transport import AddressGuard, Transport
 from statuspush.web.app import create_app
@@ -122,8 +122,7 @@ class Worker:
     def _send(self, handed: Handed) -> None:
         self._sends.start(received(handed))
 
-    def _ended(self, claim: ClaimedPush, recording: Recording) -> None:
-        del claim
+    def _ended(self, recording: Recording) -> None:
         self._link.tell("ended", recording)
 
     def _break_off(self) -> None:
