@@ -21,14 +21,10 @@ def test_url_body_and_limits_go_through_as_given():
     assert (request.connect_seconds, request.timeout_seconds) == (1.5, 9.0)
 
 
-def test_the_contract_s_headers_come_first_then_id_attempt_and_the_account_s_own():
+def test_the_contracts_headers_come_first_then_the_accounts_then_id_and_attempt():
     request = made(extra_headers=(("X-Team", "voice"),))
-    assert request.headers == [
-        *PUSH_HEADERS,
-        ("webhook-id", "psh_1"),
-        ("X-Push-Attempt", "3"),
-        ("X-Team", "voice"),
-    ]
+    assert request.shared_headers == (*PUSH_HEADERS, ("X-Team", "voice"))
+    assert request.headers == [("webhook-id", "psh_1"), ("X-Push-Attempt", "3")]
 
 
 def test_without_a_secret_nothing_is_signed():

@@ -59,7 +59,7 @@ class Posted:
 
     @property
     def headers(self):
-        return dict(self.request.headers)
+        return dict((*self.request.shared_headers, *self.request.headers))
 
     @property
     def push(self):
@@ -127,6 +127,16 @@ class Customers:
     def open(self):
         """Sends that wait for a release."""
         return sum(not answer.done() for held in self.hanging.values() for answer in held)
+
+    def start(self, request, done):
+        return asyncio.create_task(self._started(request, done))
+
+    async def _started(self, request, done):
+        try:
+            result = await self.post(request)
+        except Exception as error:
+            result = error
+        done(result)
 
     async def post(self, request):
         posted = Posted(request, self._clock.now())

@@ -340,18 +340,16 @@ async def test_an_answer_that_is_there_when_the_send_is_broken_off_counts(house,
     assert push.state is State.DELIVERED
 
 
-async def test_a_send_cancelled_before_its_first_step_is_recorded_too(house, customers):
+async def test_a_send_broken_off_in_the_turn_in_which_it_began_is_recorded_too(house, customers):
     """Its lane is free again and its claim is given back."""
     await house.account("acme")
+    customers.answer("acme", customers.HANG)
     await house.submit("acme")
-    await house.claiming.run_once()
-    while not house.worker.sends._tasks:
-        await asyncio.sleep(0)
-    for task in house.worker.sends._tasks:
-        task.cancel()
+    await house.cut.run_once()
+    house.sends.break_off()
     await house.sent()
-    assert await house.recorder.run_once() == 1
-    assert (len(house.open_sends), customers.posts) == (0, [])
+    assert await house.record.run_once() == 1
+    assert house.lanes.open == 0
     (push,) = await house.pushes("acme")
     assert push.state is State.WAITING
 

@@ -9,17 +9,19 @@
 from statuspush.core.customer_headers import InvalidHeader, validate_header
 from statuspush.core.push_request import PostRequest
 from statuspush.core.url import InvalidUrl, ParsedUrl, validate_url
-from statuspush.transport.client import Transport
+from statuspush.transport.client import Done, Sending, Transport
 from statuspush.transport.guard import AddressGuard
 from statuspush.transport.resolver import Resolver, SystemResolver
 
 __all__ = [
     "AddressGuard",
+    "Done",
     "InvalidHeader",
     "InvalidUrl",
     "ParsedUrl",
     "PostRequest",
     "Resolver",
+    "Sending",
     "SystemResolver",
     "Transport",
     "validate_header",

@@ -64,11 +64,6 @@ class Dialer:
         self._scopes: set[asyncio.Timeout] = set()
         self._stopped = False
 
-    @property
-    def busy(self) -> bool:
-        """Whether a dial is under way."""
-        return bool(self._scopes)
-
     def stop(self) -> None:
         """End all dials with ``INTERRUPTED``, those under way and those to come."""
         self._stopped = True

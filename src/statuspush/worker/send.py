@@ -19,6 +19,7 @@ from statuspush.core.settings import PushSettings
 from statuspush.store.base import ClaimedPush, Recording
 from statuspush.store.push_id import show
 from statuspush.telemetry import Telemetry
+from statuspush.transport import Done, Sending
 
 _SHORTAGE_MS = 5_000
 """Until a send is tried again that failed for want of descriptors or ports of our own."""
@@ -27,8 +28,12 @@ _SHORTAGE_MS = 5_000
 class Posts(Protocol):
     """What sending asks of a transport (:class:`statuspush.transport.Transport`)."""
 
+    def start(self, request: PostRequest, done: Done) -> Sending | None:
+        """POST once and call ``done`` with the result; a customer's failure is a value."""
+        ...
+
     async def post(self, request: PostRequest) -> SendResult:
-        """POST once; a customer's failure is a value."""
+        """POST once and return the result."""
         ...
 
 
@@ -53,21 +58,25 @@ class Send:
         self._clock = clock
         self._telemetry = telemetry
         self._retry_interval_ms = retry_interval_ms
-        self._slow_seconds = slow_seconds
+        self._slow_ms = slow_seconds * 1000
         self._kind = kind
 
-    async def send(self, claim: ClaimedPush) -> Recording:
-        """Send a claimed push once; return what is to be recorded, whatever the endpoint does."""
-        started_at = self._clock.now()
-        began = time.perf_counter()
+    def start(self, claim: ClaimedPush, done: Done) -> Sending | None:
+        """Send a claimed push once; see :meth:`statuspush.transport.Transport.start`."""
         request = self.request(
             claim.settings, claim.fragments, push=claim.id, attempt=claim.failures + 1
         )
-        verdict = judge(await self._transport.post(request), self._kind)
-        self._telemetry.attempt(verdict.outcome, time.perf_counter() - began, claim.reports)
+        return self._transport.start(request, done)
+
+    def recording(
+        self, claim: ClaimedPush, started_at: Milliseconds, seconds: float, result: SendResult
+    ) -> Recording:
+        """What is to be recorded of a send with this result, which took ``seconds``."""
+        verdict = judge(result, self._kind)
+        self._telemetry.attempt(verdict.outcome, seconds, claim.reports)
         recording = self._recording(claim, verdict, started_at)
         if verdict.outcome is Outcome.INTERRUPTED:
-            # This machine had nothing left to send with; at once it would have nothing again.
+            # This machine had nothing left to send with, and would have nothing a moment later.
             return replace(recording, decision=Retry(self._clock.now() + _SHORTAGE_MS))
         if isinstance(recording.decision, Halve):
             return replace(recording, decision=Halve(self._half_bytes(claim)))
@@ -86,7 +95,7 @@ class Send:
     ) -> Recording:
         """What is to be recorded of a send that we broke off ourselves; it does not count.
 
-        It is due at once, or with ``wait`` after the retry interval.
+        It is due immediately, or with ``wait`` after the retry interval.
         """
         now = self._clock.now()
         return Recording(
@@ -118,7 +127,7 @@ class Send:
                 retry_interval_ms=self._retry_interval_ms,
                 kind=self._kind,
             ),
-            slow=ended_at - started_at > self._slow_seconds * 1000,
+            slow=ended_at - started_at > self._slow_ms,
         )
 
     async def test_push(self, settings: PushSettings) -> Tested:

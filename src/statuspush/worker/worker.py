@@ -28,7 +28,7 @@ class Worker:
         self._outgoing = outgoing
         self._unpacking = Unpacking()
         self.submissions = Submissions(outgoing)
-        self.sends = OpenSends(send, clock, ended=lambda claim, recording: self._ended(recording))
+        self.sends = OpenSends(send, clock, ended=self._ended)
         self.calls = Calls({"break_off": self.sends.break_off, **handlers}, outgoing)
 
     def take(self, frame: ToWorker) -> None:
