@@ -16,11 +16,12 @@ from statuspush.bench.generator import prepared
 from statuspush.bench.load import Order
 from statuspush.bench.reports import Plan
 from statuspush.clock import SteadyClock
+from statuspush.flow.accept import Accepted
 from statuspush.store.base import Appended, Store
 from statuspush.telemetry import Telemetry
 from statuspush.web.app import create_app
 from statuspush.web.dependencies import WebDependencies
-from statuspush.web.one_write import OneWriteProtocol
+from statuspush.web.front import Front
 
 _TOKEN = "benchmark-operator-token"
 
@@ -31,9 +32,9 @@ class _AcceptsAll:
     def __init__(self, per_request: int) -> None:
         self._appended = Appended(per_request, 0)
 
-    async def accept(self, body: bytes, *, ndjson: bool) -> Appended:
+    def begin(self, body: bytes, *, ndjson: bool, done: Accepted) -> None:
         del body, ndjson
-        return self._appended
+        done(self._appended)
 
 
 async def measure(plan: Plan, requests: int, connections: int, folder: Path) -> float:
@@ -86,7 +87,7 @@ def _server(per_request: int) -> uvicorn.Server:
     server = uvicorn.Server(
         uvicorn.Config(
             cast("Any", app),
-            http=OneWriteProtocol,
+            http=Front(app.submissions),  # type: ignore[arg-type]
             ws="none",
             lifespan="off",
             access_log=False,

@@ -11,7 +11,7 @@ import pytest
 from statuspush.core.contract import Mode
 from statuspush.core.decode import decode
 from statuspush.core.outcome import Answered, Cause, Unanswered
-from statuspush.flow.accept import Accept
+from statuspush.flow.accept import Accept, submit_to
 from statuspush.flow.cut import Cut
 from statuspush.flow.lanes import Lanes
 from statuspush.flow.open_sends import OpenSends
@@ -237,7 +237,7 @@ class House:
         self.claims = {}
         self.sends = OpenSends(self.send, self.clock, ended=self._ended)
         self.accept = Accept(
-            self.store,
+            submit_to(self.store),
             self.clock,
             self.telemetry,
             tz=SHANGHAI,

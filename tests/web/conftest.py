@@ -17,12 +17,13 @@ import uvicorn
 from statuspush.core.lifecycle import decide
 from statuspush.core.outcome import Outcome, Verdict
 from statuspush.flow import send
-from statuspush.flow.accept import Accept
+from statuspush.flow.accept import Accept, submit_to
 from statuspush.flow.watch import Watch
 from statuspush.store.base import Account, Attempt, ClaimedPush, Recording
 from statuspush.store.sqlite import SqliteStore
 from statuspush.telemetry import Telemetry
 from statuspush.web.app import WebDependencies, create_app
+from statuspush.web.front import Front
 from statuspush.workers.link import Link
 from statuspush.workers.store_client import store_client
 from statuspush.workers.store_server import StoreServer
@@ -150,7 +151,7 @@ def build_deps():
 
         return WebDependencies(
             store=store,
-            accept=Accept(store, clock, telemetry, tz=SHANGHAI, max_bytes=64 * 2**20),
+            accept=Accept(submit_to(store), clock, telemetry, tz=SHANGHAI, max_bytes=64 * 2**20),
             test_push=outside.send_samples,
             metrics=metrics,
             clock=clock,
@@ -180,7 +181,11 @@ def live_server(tmp_path_factory, build_deps):
         store = SqliteStore(tmp_path_factory.mktemp("server") / "statuspush.db", telemetry)
         await store.open(clock.now())
         app = create_app(build_deps(store, clock, telemetry, Outside()))
-        server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off"))
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app, http=Front(app.submissions), port=0, log_config=None, lifespan="off"
+            )
+        )
         serving = asyncio.create_task(server.serve())
         while not server.started and not serving.done():
             await asyncio.sleep(0.01)

@@ -11,16 +11,17 @@ from zoneinfo import ZoneInfo
 from fastapi import Depends, Request
 
 from statuspush.clock import Clock, Milliseconds
+from statuspush.flow.accept import Accepted
 from statuspush.flow.send import Tested
-from statuspush.store.base import Account, Appended, Store
+from statuspush.store.base import Account, Store
 from statuspush.telemetry import Telemetry
 
 
 class Accepts(Protocol):
     """The first step of the flow, as :class:`statuspush.flow.accept.Accept` is."""
 
-    async def accept(self, body: bytes, *, ndjson: bool) -> Appended:
-        """Store all reports of the body, or none; see there for what it raises."""
+    def begin(self, body: bytes, *, ndjson: bool, done: Accepted) -> None:
+        """Store all reports of the body, or none, and call ``done``; see there."""
         ...
 
 
@@ -45,7 +46,7 @@ class WebDependencies:
     draining: Callable[[], bool] = lambda: False
     """The service is shutting down and takes no more submissions."""
     max_intake_bytes: int = 64 * 1024 * 1024
-    """Most bytes of submissions that are arriving at once."""
+    """Most bytes of submissions that are arriving at the same time."""
 
 
 @dataclass(frozen=True, slots=True)

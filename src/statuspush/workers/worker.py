@@ -19,15 +19,15 @@ import uvloop
 
 from statuspush.clock import SteadyClock
 from statuspush.config import Settings
-from statuspush.flow.accept import Accept
+from statuspush.flow.accept import Accept, submit_to
 from statuspush.flow.open_sends import OpenSends
 from statuspush.flow.send import Send
 from statuspush.store.base import Recording
 from statuspush.telemetry import Snapshot, Telemetry, configure_logging
 from statuspush.transport import AddressGuard, Transport
-from statuspush.web.app import create_app
+from statuspush.web.app import Application, create_app
 from statuspush.web.dependencies import WebDependencies
-from statuspush.web.one_write import OneWriteProtocol
+from statuspush.web.front import Front
 from statuspush.workers.claims import Handed, received
 from statuspush.workers.link import Handler, Link
 from statuspush.workers.process import calm_garbage_collector, share_of_files
@@ -85,7 +85,7 @@ class Worker:
         self._sends = OpenSends(send, clock, ended=self._ended)
         store = store_client(self._link)
         accept = Accept(
-            store,
+            submit_to(store),
             clock,
             self._telemetry,
             tz=settings.timezone,
@@ -153,11 +153,11 @@ def _transport(settings: Settings, share: int) -> Transport:
     )
 
 
-def _server(app: object) -> uvicorn.Server:
+def _server(app: Application) -> uvicorn.Server:
     server = uvicorn.Server(
         uvicorn.Config(
             app,  # type: ignore[arg-type]
-            http=OneWriteProtocol,
+            http=Front(app.submissions),
             ws="none",
             lifespan="off",
             access_log=False,
