@@ -156,7 +156,7 @@ def _transport(settings: Settings, share: int) -> Transport:
 def _server(app: Application) -> uvicorn.Server:
     server = uvicorn.Server(
         uvicorn.Config(
-            app,  # type: ignore[arg-type]
+            app,
             http=Front(app.submissions),
             ws="none",
             lifespan="off",
