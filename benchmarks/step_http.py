@@ -16,11 +16,11 @@ from statuspush.bench.generator import prepared
 from statuspush.bench.load import Order
 from statuspush.bench.reports import Plan
 from statuspush.clock import SteadyClock
-from statuspush.flow.accept import Accepted
-from statuspush.store.base import Appended, Store
+from statuspush.link.store import RemoteStore
+from statuspush.store.base import Appended
 from statuspush.telemetry import Telemetry
 from statuspush.web.app import create_app
-from statuspush.web.dependencies import WebDependencies
+from statuspush.web.dependencies import Accepted, WebDependencies
 from statuspush.web.front import Front
 
 _TOKEN = "benchmark-operator-token"
@@ -74,7 +74,7 @@ def _server(per_request: int) -> uvicorn.Server:
     token = hashlib.sha256(_TOKEN.encode()).digest()
     app = create_app(
         WebDependencies(
-            store=cast("Store", None),  # submitting does not ask it
+            store=cast("RemoteStore", None),  # submitting does not ask it
             accept=_AcceptsAll(per_request),
             test_push=no_test,
             metrics=no_metrics,

@@ -126,6 +126,6 @@ async def test_a_test_push_sends_the_samples_outside_the_queue(house, customers)
     (posted,) = customers.to("acme")
     assert posted.push.startswith("test_")
     assert not tested.verdict.acknowledged
-    assert (tested.reports, tested.verdict.answer) == (2, b"OK")
+    assert (tested.verdict.answer, tested.reports) == (b"OK", 2)
     assert tested.body_bytes == len(posted.request.body)
     assert await house.pushes("acme") == []

@@ -1,10 +1,13 @@
 """Facts about accounts, their settings, and the secrets of the service."""
 
+import asyncio
+
 import pytest
 
 from statuspush.core.contract import Mode, Wire
 from statuspush.core.lifecycle import State
 from statuspush.store.base import (
+    AccountFilter,
     Conflict,
     Health,
     PushSettings,
@@ -13,19 +16,19 @@ from statuspush.store.base import (
     UnknownPush,
 )
 
-SETTINGS = PushSettings(
-    mode=Mode.PAUSED,
-    url="https://customer.example/path?a=%2B",
-    wire=Wire.DOUBLE,
-    max_reports=7,
-    max_bytes=100_000,
-    max_in_flight=3,
-    connect_seconds=1.25,
-    timeout_seconds=9.5,
-    secret="whsec_秘密",
-    headers=(("X-One", "1"), ("X-Two", "zwei ✓")),
-    learned_max_bytes=50_000,
-)
+CHANGES = {
+    "mode": Mode.PAUSED,
+    "url": "https://customer.example/path?a=%2B",
+    "wire": Wire.DOUBLE,
+    "max_reports": 7,
+    "max_bytes": 100_000,
+    "max_in_flight": 3,
+    "connect_seconds": 1.25,
+    "timeout_seconds": 9.5,
+    "secret": "whsec_秘密",
+    "headers": (("X-One", "1"), ("X-Two", "zwei ✓")),
+}
+SETTINGS = PushSettings(**CHANGES)
 
 
 async def test_a_new_account_is_off_and_empty(desk):
@@ -55,14 +58,106 @@ async def test_putting_an_account_again_renames_it_and_keeps_the_rest(desk):
 async def test_accounts_are_listed_by_name(desk):
     for name in ("b", "a-2", "c", "a-10"):
         await desk.account(name)
-    assert [a.account for a in await desk.store.list_accounts()] == ["a-10", "a-2", "b", "c"]
+    page = await desk.store.list_accounts()
+    assert [account.account for account in page.items] == ["a-10", "a-2", "b", "c"]
+    assert page.next is None
+
+
+async def test_pages_of_accounts_leave_none_out(desk):
+    names = [f"customer-{number:02d}" for number in range(7)]
+    for name in reversed(names):
+        await desk.account(name)
+    found, after = [], None
+    while True:
+        page = await desk.store.list_accounts(after=after, limit=3)
+        found += [account.account for account in page.items]
+        after = page.next
+        if after is None:
+            break
+    assert found == names
+
+
+async def test_accounts_are_listed_by_the_beginning_of_their_names(desk):
+    for name in ("acme", "acme-2", "bolt", "ac"):
+        await desk.account(name)
+    page = await desk.store.list_accounts(only=AccountFilter(prefix="acme"))
+    assert [account.account for account in page.items] == ["acme", "acme-2"]
+
+
+@pytest.mark.parametrize(
+    ("only", "names"),
+    [
+        (AccountFilter(failing=True), ["failing"]),
+        (AccountFilter(failing=False), ["idle", "waiting"]),
+        (AccountFilter(waiting=True), ["failing", "waiting"]),
+        (AccountFilter(waiting=False), ["idle"]),
+        (AccountFilter(failing=False, waiting=True), ["waiting"]),
+    ],
+)
+async def test_accounts_are_listed_by_how_they_do(desk, only, names):
+    for name in ("idle", "failing", "waiting"):
+        await desk.account(name)
+    await desk.submit(1, "failing")
+    await desk.fail(await desk.claim_one())
+    await desk.submit(1, "waiting")
+    page = await desk.store.list_accounts(only=only)
+    assert [account.account for account in page.items] == names
+
+
+async def test_a_change_keeps_what_it_does_not_name(desk):
+    await desk.account(max_reports=9)
+    settings, _ = await desk.store.change_push("acme", {"max_in_flight": 4}, desk.now)
+    assert (settings.max_reports, settings.max_in_flight) == (9, 4)
+
+
+async def test_changes_of_one_moment_are_all_kept(desk):
+    await desk.account()
+    changes = [{"max_in_flight": 4}, {"max_reports": 9}, {"timeout_seconds": 3.0}]
+    await asyncio.gather(*(desk.store.change_push("acme", one, desk.now) for one in changes))
+    settings = (await desk.get()).push
+    assert (settings.max_in_flight, settings.max_reports, settings.timeout_seconds) == (4, 9, 3.0)
+
+
+async def test_every_change_raises_the_revision(desk):
+    await desk.account()
+    before = (await desk.get()).revision
+    _, revision = await desk.store.change_push("acme", {"max_reports": 9}, desk.now)
+    assert revision > before
+    await desk.reopen()
+    assert (await desk.get()).revision == revision
+
+
+async def test_a_change_of_settings_that_were_changed_since_is_refused(desk):
+    await desk.account()
+    seen = (await desk.get()).revision
+    await desk.store.change_push("acme", {"max_reports": 9}, desk.now, revision=seen)
+    with pytest.raises(Conflict, match="somebody else"):
+        await desk.store.change_push("acme", {"max_reports": 8}, desk.now, revision=seen)
+    assert (await desk.get()).push.max_reports == 9
+
+
+@pytest.mark.parametrize(
+    ("change", "learned"),
+    [
+        ({"max_in_flight": 2}, 1000),
+        ({"mode": Mode.PAUSED}, 1000),
+        ({"url": "https://new.example/status"}, None),
+        ({"max_bytes": 50_000}, None),
+        ({"max_reports": 10}, None),
+    ],
+)
+async def test_the_learned_size_is_forgotten_with_what_it_was_learned_of(desk, change, learned):
+    await desk.account()
+    await desk.learn(1000)
+    await desk.set(**change)
+    assert (await desk.get()).learned_max_bytes == learned
 
 
 @pytest.mark.parametrize(
     "ask",
     [
         lambda store, now: store.get_account("nobody"),
-        lambda store, now: store.set_push("nobody", PushSettings(), now),
+        lambda store, now: store.change_push("nobody", {}, now),
         lambda store, now: store.delete_account("nobody", force=True, now=now),
         lambda store, now: store.list_pushes("nobody", state=None, cursor=None, limit=1),
         lambda store, now: store.find_reports(account="nobody", sid="sid-1"),
@@ -80,13 +175,13 @@ async def test_asking_for_an_unknown_account_says_so(desk, ask):
 
 async def test_settings_come_back_as_given(desk):
     await desk.account()
-    await desk.store.set_push("acme", SETTINGS, desk.now)
+    await desk.set(**CHANGES)
     assert (await desk.get()).push == SETTINGS
 
 
 async def test_settings_come_back_as_given_after_a_restart(desk):
     await desk.account()
-    await desk.store.set_push("acme", SETTINGS, desk.now)
+    await desk.set(**CHANGES)
     await desk.reopen()
     assert (await desk.get()).push == SETTINGS
 
@@ -99,7 +194,7 @@ async def test_an_account_in_which_nothing_waits_can_be_deleted(desk):
     with pytest.raises(UnknownAccount):
         await desk.get()
     await desk.reopen()
-    assert await desk.store.list_accounts() == []
+    assert (await desk.store.list_accounts()).items == []
 
 
 async def test_an_account_with_uncut_reports_is_not_deleted(desk):
@@ -134,7 +229,7 @@ async def test_force_deletes_an_account_in_any_state(desk):
     await desk.store.delete_account("acme", force=True, now=desk.now)
     desk.turn(minutes=10)
     assert await desk.claim() == []
-    assert await desk.store.next_due() is None
+    assert desk.store.next_due() is None
 
 
 async def test_the_outcome_of_a_deleted_accounts_push_is_refused(desk):
@@ -184,11 +279,15 @@ async def test_figures_are_free_of_a_deleted_account(desk):
 
 async def test_a_secret_is_none_until_it_is_put(desk):
     assert await desk.store.get_secret("operator") is None
-    await desk.store.put_secret("operator", b"\x00one")
+    assert await desk.store.put_secret("operator", b"\x00one") == b"\x00one"
     assert await desk.store.get_secret("operator") == b"\x00one"
-    await desk.store.put_secret("operator", b"two")
+
+
+async def test_a_secret_is_stored_only_if_there_is_none(desk):
+    await desk.store.put_secret("operator", b"one")
+    assert await desk.store.put_secret("operator", b"two") == b"one"
     await desk.reopen()
-    assert await desk.store.get_secret("operator") == b"two"
+    assert await desk.store.get_secret("operator") == b"one"
 
 
 async def test_figures_count_what_is_stored_and_waits(desk):

@@ -5,8 +5,7 @@ import dataclasses
 import pytest
 import structlog
 
-from statuspush.core.errors import InputError, ServiceError
-from statuspush.flow.accept import Overloaded
+from statuspush.core.errors import InputError, Overloaded, ServiceError
 from statuspush.store.base import StoreBroken, StoreUnavailable
 from statuspush.web.problems import KINDS
 

@@ -1,13 +1,14 @@
 """Facts about PATCH /v1/accounts/{account}/push."""
 
 import asyncio
-import dataclasses
 
 import pytest
 
 from statuspush.core.lifecycle import Halve
 from statuspush.core.outcome import Outcome, Verdict
-from statuspush.store.base import Attempt, Recording
+from statuspush.core.push import Attempt
+from statuspush.store.base import PushSettings, Recording
+from statuspush.web.present import settings_view
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -222,9 +223,9 @@ async def learned(acme, submit, customer, store, clock, stored):
     await submit(4)
     (push,) = await customer.claim()
     attempt = Attempt(1, clock.now(), 5, Verdict(Outcome.TOO_LARGE, 413), reports=4)
-    recording = Recording(push.id, push.token, attempt, Halve(), half_bytes=2000)
+    recording = Recording(push.id, push.token, attempt, Halve(2000))
     await store.record_outcomes([recording], clock.now())
-    limit = (await stored()).learned_max_bytes
+    limit = (await store.get_account("acme")).learned_max_bytes
     assert limit is not None
     return limit
 
@@ -248,12 +249,10 @@ async def test_another_change_keeps_the_learned_limit(client, learned):
     assert answer.json()["learned_max_bytes"] == learned
 
 
-async def test_the_smaller_limit_holds(client, patch, store, clock, stored):
-    await patch(max_bytes=50_000)
-    learned = dataclasses.replace(await stored(), learned_max_bytes=70_000)
-    await store.set_push("acme", learned, clock.now())
-    push = (await client.get("/v1/accounts/acme")).json()["push"]
-    assert (push["learned_max_bytes"], push["effective_max_bytes"]) == (70_000, 50_000)
+def test_the_smaller_limit_holds():
+    settings = PushSettings(max_bytes=50_000)
+    view = settings_view(settings, 70_000)
+    assert (view.learned_max_bytes, view.effective_max_bytes) == (70_000, 50_000)
 
 
 async def test_patches_at_the_same_time_do_not_undo_each_other(patch):

@@ -23,7 +23,7 @@ _hash: Final = xxhash.xxh3_64_intdigest
 _pack_one: Final = Struct("=3Q").pack
 
 
-class Batch(msgspec.Struct, frozen=True, gc=False):
+class Batch(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The reports of one submission, grouped by account; made by :func:`make_batch`."""
 
     accounts: list[str]
@@ -65,6 +65,26 @@ def make_batch(submissions: Sequence[Submission]) -> Batch:
         lines = iter(fragments(ordered))
         bodies = [b"\n".join(islice(lines, len(group))) for group in groups.values()]
     return Batch(list(groups), list(map(len, groups.values())), bodies, _keys(ordered))
+
+
+def join_batches(batches: Sequence[Batch]) -> Batch:
+    """The reports of several submissions, in their order, as one batch.
+
+    An account that several have occurs as often.
+    """
+    sizes = [len(batch.keys) // 3 for batch in batches]
+    return Batch(
+        [account for batch in batches for account in batch.accounts],
+        [count for batch in batches for count in batch.counts],
+        [body for batch in batches for body in batch.bodies],
+        b"".join(
+            [
+                batch.keys[kind * size : (kind + 1) * size]
+                for kind in range(3)
+                for batch, size in zip(batches, sizes, strict=True)
+            ]
+        ),
+    )
 
 
 def _batch_of_one(report: Submission) -> Batch:

@@ -24,7 +24,10 @@ WAL_BYTES: Final = 32 << 20
 class Checkpoints:
     """Decides between two groups whether there is something to do for the log."""
 
-    def __init__(self, database: Path, writer: sqlite3.Connection) -> None:
+    def __init__(
+        self, database: Path, writer: sqlite3.Connection, wal_bytes: int = WAL_BYTES
+    ) -> None:
+        self._wal_bytes = wal_bytes
         self._writer = writer
         # Held open to the end: closing any descriptor of the file would drop SQLite's locks.
         self._index = os.open(f"{database}-shm", os.O_RDONLY | os.O_CLOEXEC)
@@ -40,7 +43,7 @@ class Checkpoints:
                 return None
             bulk, self._running = self._running, None
             return partial(self._finish, bulk)
-        if self._size() >= WAL_BYTES:
+        if self._size() >= self._wal_bytes:
             self._running = self._thread.submit(self._bulk)
         return None
 

@@ -7,11 +7,21 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
+from statuspush.core.rules import ACCOUNT_PATTERN
 from statuspush.core.words import Words
+from statuspush.store.base import AccountFilter
 from statuspush.web import problems, push_settings
 from statuspush.web.dependencies import InWeb
 from statuspush.web.document import WITH_BODY, answers, json_body, query
-from statuspush.web.fields import MAX_NAME, flag, label, read_fields
+from statuspush.web.fields import (
+    MAX_NAME,
+    flag,
+    label,
+    length,
+    name_of_account,
+    read_fields,
+    whole_number,
+)
 from statuspush.web.present import account_view, settings_view, verdict_view
 from statuspush.web.problems import Problem
 from statuspush.web.requests import AccountInPath, InLanguage, read_object, read_query
@@ -26,6 +36,9 @@ from statuspush.web.views import (
 router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
 
 APIKEY_BYTES: Final = 32
+MAX_PAGE: Final = 1000
+DEFAULT_PAGE: Final = 100
+MAX_PREFIX: Final = 64
 
 _NAME_BODY: Final[dict[str, Any]] = {
     "type": "object",
@@ -79,12 +92,64 @@ async def put_account(
     )
 
 
-@router.get("", summary="All accounts")
-async def list_accounts(web: InWeb, language: InLanguage) -> AccountsView:
-    """With settings, counts by state, the backlog and its age, and the endpoint's health."""
-    accounts = await web.store.list_accounts()
+@router.get(
+    "",
+    summary="Accounts",
+    responses=answers(problems.VALIDATION),
+    openapi_extra={
+        "parameters": [
+            query(
+                "prefix",
+                {"type": "string", "maxLength": MAX_PREFIX},
+                "Only accounts whose name begins like this.",
+            ),
+            query(
+                "failing",
+                {"type": "boolean"},
+                "Only accounts whose last attempt failed (or did not).",
+            ),
+            query(
+                "waiting", {"type": "boolean"}, "Only accounts with reports that wait, or without."
+            ),
+            query(
+                "cursor",
+                {"type": "string", "pattern": f"^{ACCOUNT_PATTERN}$"},
+                "`next` of the page before.",
+            ),
+            query(
+                "limit",
+                {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": DEFAULT_PAGE},
+                "Most accounts on the page.",
+            ),
+        ]
+    },
+)
+async def list_accounts(request: Request, web: InWeb, language: InLanguage) -> AccountsView:
+    """By name, with settings, counts by state, the backlog and its age, and the endpoint's health.
+
+    With a filter a page may hold fewer than `limit`, even none, and still have a `next`.
+    """
+    parameters = read_query(
+        request,
+        {
+            "prefix": length(0, MAX_PREFIX),
+            "failing": flag,
+            "waiting": flag,
+            "cursor": name_of_account,
+            "limit": whole_number(1, MAX_PAGE),
+        },
+    )
+    page = await web.store.list_accounts(
+        after=parameters.get("cursor"),
+        limit=parameters.get("limit", DEFAULT_PAGE),
+        only=AccountFilter(
+            parameters.get("prefix", ""), parameters.get("failing"), parameters.get("waiting")
+        ),
+    )
     now = web.now()
-    return AccountsView(items=[account_view(account, now, language) for account in accounts])
+    return AccountsView(
+        items=[account_view(account, now, language) for account in page.items], next=page.next
+    )
 
 
 @router.get(
@@ -132,11 +197,12 @@ async def patch_push(account: AccountInPath, request: Request, web: InWeb) -> Pu
     """A change holds for every send after it, also for pushes that wait already."""
     patch = await read_object(request)
     async with web.alone(account):
-        current = (await web.store.get_account(account)).push
-        settings = push_settings.changed(current, patch)
-        if settings != current:
-            await web.store.set_push(account, settings, web.now())
-    return settings_view(settings)
+        current = await web.store.get_account(account)
+        wanted = push_settings.changed(current.push, patch)
+        changes = {name: getattr(wanted, name) for name in patch}
+        await web.store.change_push(account, changes, web.now())
+        after = await web.store.get_account(account)
+    return settings_view(after.push, after.learned_max_bytes)
 
 
 @router.post(

@@ -21,7 +21,7 @@ from statuspush.web.openapi import allowed_methods, document
 from statuspush.web.problems import Problem
 from statuspush.web.requests import check_token, header
 from statuspush.web.responses import NO_STORE, SECURITY_HEADERS, handle, send_problem
-from statuspush.web.submit import Submissions, SubmitRoute
+from statuspush.web.submit import SubmissionRules, SubmitRoute
 
 __all__ = ["Application", "WebDependencies", "create_app"]
 
@@ -83,7 +83,7 @@ class Application:
     def __init__(self, deps: WebDependencies, app: FastAPI) -> None:
         self._deps = deps
         self._app = app
-        self.submissions = Submissions(deps)
+        self.submissions = SubmissionRules(deps)
         """The rules of the hot route, for :class:`statuspush.web.front.Front`."""
         self._submit = SubmitRoute(self.submissions)
 

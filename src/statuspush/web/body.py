@@ -7,8 +7,8 @@ from typing import Final
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
+from statuspush.core.errors import Overloaded
 from statuspush.core.words import Words
-from statuspush.flow.accept import Overloaded
 from statuspush.web import problems
 from statuspush.web.problems import Problem
 

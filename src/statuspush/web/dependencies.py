@@ -10,15 +10,19 @@ from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Request
 
-from statuspush.clock import Clock, Milliseconds
-from statuspush.flow.accept import Accepted
-from statuspush.flow.send import Tested
-from statuspush.store.base import Account, Store
+from statuspush.clock import Clock
+from statuspush.core.moment import Milliseconds
+from statuspush.core.outcome import Tested
+from statuspush.link.store import RemoteStore
+from statuspush.store.base import Account, Appended
 from statuspush.telemetry import Telemetry
+
+Accepted = Callable[[Appended | Exception], None]
+"""Takes the result of a submission, or the error that refused it."""
 
 
 class Accepts(Protocol):
-    """The first step of the flow, as :class:`statuspush.flow.accept.Accept` is."""
+    """Takes submissions in, as :class:`statuspush.worker.accept.Accept` does."""
 
     def begin(self, body: bytes, *, ndjson: bool, done: Accepted) -> None:
         """Store all reports of the body, or none, and call ``done``; see there."""
@@ -29,7 +33,7 @@ class Accepts(Protocol):
 class WebDependencies:
     """Everything that the application needs from the rest of the house."""
 
-    store: Store
+    store: RemoteStore
     accept: Accepts
     test_push: Callable[[Account], Awaitable[Tested]]
     """Sends the contract's two sample reports to the account's URL, outside the queue."""
@@ -60,7 +64,7 @@ class Web:
     """Accounts to which a test push is under way."""
 
     @property
-    def store(self) -> Store:
+    def store(self) -> RemoteStore:
         """The engine."""
         return self.deps.store
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
-from statuspush.clock import Milliseconds
+from statuspush.core.moment import Milliseconds
 from statuspush.core.rules import describe, printable, validate_account_name
 from statuspush.core.words import Words
 from statuspush.web.problems import Mistake, invalid

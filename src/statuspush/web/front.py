@@ -20,7 +20,7 @@ from statuspush.web import body as bodies
 from statuspush.web.body import Body, too_slow
 from statuspush.web.problems import render
 from statuspush.web.responses import problem_headers
-from statuspush.web.submit import HEADERS, Admitted, Submissions, accepted_body
+from statuspush.web.submit import HEADERS, Admitted, SubmissionRules, accepted_body
 
 _PATH: Final = b"/v1/reports"
 _MOST_HEADS: Final = 1024
@@ -75,7 +75,7 @@ class Heads:
 class Front:
     """Makes the protocol of each connection; uvicorn is given it as ``http``."""
 
-    def __init__(self, submissions: Submissions) -> None:
+    def __init__(self, submissions: SubmissionRules) -> None:
         self.submissions = submissions
         self.heads = Heads()
         self._common: object = None

@@ -5,15 +5,14 @@ from typing import Any, Final
 
 import msgspec
 
-from statuspush.clock import Milliseconds
 from statuspush.core.fragment import json_lines
 from statuspush.core.hints import hint
-from statuspush.core.outcome import Verdict
+from statuspush.core.moment import Milliseconds
+from statuspush.core.outcome import Tested, Verdict
+from statuspush.core.push import Attempt
 from statuspush.core.words import Language
-from statuspush.flow.send import Tested
 from statuspush.store.base import (
     Account,
-    Attempt,
     Health,
     PushDetail,
     PushSettings,
@@ -42,16 +41,16 @@ from statuspush.web.views import (
 _read_lines: Final = msgspec.json.Decoder(dict[str, Any]).decode_lines
 
 
-def settings_view(settings: PushSettings) -> PushSettingsView:
+def settings_view(settings: PushSettings, learned_max_bytes: int | None) -> PushSettingsView:
     """Settings without what is secret in them."""
-    limits = [limit for limit in (settings.max_bytes, settings.learned_max_bytes) if limit]
+    limits = [limit for limit in (settings.max_bytes, learned_max_bytes) if limit]
     return PushSettingsView(
         mode=settings.mode,
         url=settings.url,
         wire=settings.wire,
         max_reports=settings.max_reports,
         max_bytes=settings.max_bytes,
-        learned_max_bytes=settings.learned_max_bytes,
+        learned_max_bytes=learned_max_bytes,
         effective_max_bytes=min(limits, default=None),
         max_in_flight=settings.max_in_flight,
         connect_seconds=settings.connect_seconds,
@@ -68,7 +67,7 @@ def account_view(account: Account, now: Milliseconds, language: Language) -> Acc
         account=account.account,
         name=account.name,
         created_at=rfc3339(account.created_at),
-        push=settings_view(account.push),
+        push=settings_view(account.push, account.learned_max_bytes),
         counts=Counts(
             pushes=PushCounts(**_push_counts(account.pushes)),
             reports=ReportCounts(**_push_counts(account.reports), expired=account.reports.expired),

@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
-from statuspush.core.errors import InputError, ServiceError
+from statuspush.core.errors import InputError, Overloaded, ServiceError
 from statuspush.core.report import FieldError, InvalidReports, MalformedBody, TooManyReports
 from statuspush.core.words import Language, Words
-from statuspush.flow.accept import Overloaded
 from statuspush.store.base import (
     Conflict,
     StoreBroken,

@@ -32,9 +32,6 @@ CONNECT_SECONDS: Final = (0.1, 60.0)
 TIMEOUT_SECONDS: Final = (0.5, 300.0)
 MAX_HEADERS: Final = 20
 
-_SIZES: Final = ("url", "max_reports", "max_bytes")
-"""A change of one of these makes what a 413 taught obsolete."""
-
 
 def _check(check: Callable[..., object], *values: str, zh: str | None = None) -> None:
     """Turn the refusal of another room into one of the field, in both languages."""
@@ -115,8 +112,6 @@ def changed(current: PushSettings, patch: Mapping[str, object]) -> PushSettings:
     mistakes += _together(settings, patch, {found.field for found in mistakes})
     if mistakes:
         raise invalid(*mistakes)
-    if any(getattr(settings, name) != getattr(current, name) for name in _SIZES):
-        settings = replace(settings, learned_max_bytes=None)
     return settings
 
 

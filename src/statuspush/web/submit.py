@@ -2,7 +2,7 @@
 
 FastAPI would take four times as long for each request (see docs/design.md), and a platform may
 submit reports one by one. In a worker nearly all submissions come in by
-:mod:`statuspush.web.front`, which is faster still and asks the same :class:`Submissions`. The
+:mod:`statuspush.web.front`, which is faster still and asks the same :class:`SubmissionRules`. The
 document of the route is in :mod:`statuspush.web.reports_api`.
 """
 
@@ -16,13 +16,13 @@ import structlog
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
+from statuspush.core.errors import Overloaded
 from statuspush.core.report import InvalidReports
 from statuspush.core.words import Language
-from statuspush.flow.accept import Accepted, Overloaded
 from statuspush.store.base import Appended
 from statuspush.web import problems
 from statuspush.web.body import Body, Intake, check_length, read_body
-from statuspush.web.dependencies import WebDependencies
+from statuspush.web.dependencies import Accepted, WebDependencies
 from statuspush.web.language import preferred
 from statuspush.web.problems import Kind, Problem
 from statuspush.web.requests import JSON, NDJSON, check_token, header, media_type, unsupported
@@ -61,7 +61,7 @@ class Admitted:
     """The digest that its token was compared with."""
 
 
-class Submissions:
+class SubmissionRules:
     """The rules of the route, whichever way a submission comes in."""
 
     def __init__(self, deps: WebDependencies) -> None:
@@ -104,7 +104,7 @@ class Submissions:
         return Body(MAX_BODY, self.intake)
 
     def take(self, admitted: Admitted, body: bytes, done: Accepted) -> None:
-        """Store the reports of a body; see :meth:`statuspush.flow.accept.Accept.begin`."""
+        """Store the reports of a body; see :meth:`statuspush.worker.accept.Accept.begin`."""
         if self._deps.draining():  # the body may have taken a while
             done(problems.unavailable(problems.SHUTTING_DOWN))
             return
@@ -148,7 +148,7 @@ def _is_ndjson(kind: bytes | None, encoding: bytes | None) -> bool:
 class SubmitRoute:
     """ASGI application of the route; it checks the token itself."""
 
-    def __init__(self, submissions: Submissions) -> None:
+    def __init__(self, submissions: SubmissionRules) -> None:
         self._submissions = submissions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -121,9 +121,11 @@ class CreatedAccountView(AccountView):
 
 
 class AccountsView(View):
-    """All accounts by name."""
+    """A page of accounts, by name."""
 
     items: list[AccountView]
+    next: str | None
+    """`cursor` of the next page; null at the end."""
 
 
 class VerdictView(View):

@@ -17,8 +17,10 @@ OPEN = """
 import asyncio, sys
 from statuspush.core.errors import StoreRefused
 from statuspush.store.sqlite import SqliteStore
+async def hold():
+    SqliteStore.open(sys.argv[1], 1767323045678)
 try:
-    asyncio.run(SqliteStore(sys.argv[1]).open(1767323045678))
+    asyncio.run(hold())
 except StoreRefused as refused:
     print(refused)
     sys.exit(3)
@@ -31,14 +33,12 @@ def path(tmp_path):
 
 
 async def open_and_close(path):
-    store = SqliteStore(path)
-    await store.open(NOW)
+    store = SqliteStore.open(path, NOW)
     await store.close()
 
 
 async def test_a_second_process_is_refused_in_plain_words(path):
-    store = SqliteStore(path)
-    await store.open(NOW)
+    store = SqliteStore.open(path, NOW)
     try:
         second = subprocess.run(
             [sys.executable, "-c", OPEN, str(path)],
@@ -55,10 +55,9 @@ async def test_a_second_process_is_refused_in_plain_words(path):
 
 
 async def test_a_second_store_of_one_process_is_refused_and_harms_nothing(path):
-    store = SqliteStore(path)
-    await store.open(NOW)
+    store = SqliteStore.open(path, NOW)
     with pytest.raises(StoreRefused, match="another statuspush process"):
-        await SqliteStore(path).open(NOW)
+        SqliteStore.open(path, NOW)
     with pytest.raises(StoreRefused):
         migrate_file(path)
     await store.put_account("a", "A", b"", NOW)
@@ -68,10 +67,9 @@ async def test_a_second_store_of_one_process_is_refused_and_harms_nothing(path):
 async def test_a_link_to_the_file_is_the_same_file(path, tmp_path):
     link = tmp_path / "link.db"
     link.symlink_to(path)
-    store = SqliteStore(path)
-    await store.open(NOW)
+    store = SqliteStore.open(path, NOW)
     with pytest.raises(StoreRefused, match="another statuspush process"):
-        await SqliteStore(link).open(NOW)
+        SqliteStore.open(link, NOW)
     await store.close()
 
 
@@ -80,8 +78,7 @@ async def test_a_file_given_as_a_link_is_opened(path, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     link = tmp_path / "elsewhere" / "link.db"
     link.symlink_to(path)
-    store = SqliteStore(link)
-    await store.open(1_767_323_045_678)
+    store = SqliteStore.open(link, 1_767_323_045_678)
     assert (await store.figures()).bytes_on_disk > 0
     await store.close()
 
@@ -94,7 +91,7 @@ async def test_the_lock_goes_with_the_store(path):
 async def test_a_refused_open_lets_the_next_one_in(path):
     path.write_bytes(b"no database at all" * 100)
     with pytest.raises(StoreRefused):
-        await SqliteStore(path).open(NOW)
+        SqliteStore.open(path, NOW)
     path.unlink()
     await open_and_close(path)
 
@@ -102,8 +99,7 @@ async def test_a_refused_open_lets_the_next_one_in(path):
 async def test_the_files_are_for_their_owner_only(path):
     mask = os.umask(0)
     try:
-        store = SqliteStore(path)
-        await store.open(NOW)
+        store = SqliteStore.open(path, NOW)
         await store.put_secret("a", b"b")
         for suffix in ("", "-wal", "-shm", "-lock"):
             found = stat.S_IMODE(os.stat(f"{path}{suffix}").st_mode)
@@ -123,27 +119,26 @@ async def test_a_file_has_our_mark_pages_and_journal(path):
 
 
 async def test_every_commit_is_synced(path):
-    store = SqliteStore(path)
-    await store.open(NOW)
+    store = SqliteStore.open(path, NOW)
     assert store._connection.execute("PRAGMA synchronous").fetchone() == (2,)
     await store.close()
 
 
 async def test_a_missing_directory_is_named(tmp_path):
     with pytest.raises(StoreRefused, match="nowhere"):
-        await SqliteStore(tmp_path / "nowhere" / "status.db").open(NOW)
+        SqliteStore.open(tmp_path / "nowhere" / "status.db", NOW)
 
 
 async def test_a_directory_is_no_database(tmp_path):
     (tmp_path / "status.db").mkdir()
     with pytest.raises(StoreRefused, match="cannot open the database"):
-        await SqliteStore(tmp_path / "status.db").open(NOW)
+        SqliteStore.open(tmp_path / "status.db", NOW)
 
 
 async def test_a_file_that_is_no_database_is_refused_untouched(path):
     path.write_bytes(b"important notes\n" * 1000)
     with pytest.raises(StoreRefused, match="not a database"):
-        await SqliteStore(path).open(NOW)
+        SqliteStore.open(path, NOW)
     assert path.read_bytes() == b"important notes\n" * 1000
 
 
@@ -154,7 +149,7 @@ async def test_another_programs_database_is_refused_untouched(path):
     connection.close()
     before = path.read_bytes()
     with pytest.raises(StoreRefused, match="another program"):
-        await SqliteStore(path).open(NOW)
+        SqliteStore.open(path, NOW)
     with pytest.raises(StoreRefused, match="another program"):
         migrate_file(path)
     assert path.read_bytes() == before
@@ -167,23 +162,21 @@ async def test_a_newer_schema_is_refused_untouched(path):
     connection.close()
     before = path.read_bytes()
     with pytest.raises(StoreRefused, match="schema version 99"):
-        await SqliteStore(path).open(NOW)
+        SqliteStore.open(path, NOW)
     assert path.read_bytes() == before
     assert schema_version(path) == (99, file.SCHEMA.migrations()[-1][0])
 
 
 async def test_an_older_schema_is_upgraded_and_keeps_its_data(path, monkeypatch):
-    store = SqliteStore(path)
-    await store.open(NOW)
+    store = SqliteStore.open(path, NOW)
     await store.put_account("a", "A", b"", NOW)
     await store.close()
     newest = file.SCHEMA.migrations()[-1][0]
     steps = [*file.SCHEMA.migrations(), (newest + 1, "CREATE TABLE further (a INTEGER) STRICT;")]
     monkeypatch.setattr(Schema, "migrations", lambda _: steps)
     assert schema_version(path) == (newest, newest + 1)
-    store = SqliteStore(path)
-    await store.open(NOW)
-    assert [account.name for account in await store.list_accounts()] == ["A"]
+    store = SqliteStore.open(path, NOW)
+    assert [account.name for account in (await store.list_accounts()).items] == ["A"]
     await store.close()
     assert schema_version(path) == (newest + 1, newest + 1)
     assert migrate_file(path) == (newest + 1, newest + 1)
@@ -208,15 +201,14 @@ async def test_a_migration_that_fails_leaves_the_file_at_its_version(path, monke
     ]
     monkeypatch.setattr(Schema, "migrations", lambda _: broken)
     with pytest.raises(StoreRefused, match="further"):
-        await SqliteStore(path).open(NOW)
+        SqliteStore.open(path, NOW)
     assert schema_version(path)[0] == newest
     monkeypatch.setattr(Schema, "migrations", lambda _: real)
     await open_and_close(path)
 
 
 async def test_after_close_the_log_is_in_the_file(path):
-    store = SqliteStore(path)
-    await store.open(NOW)
+    store = SqliteStore.open(path, NOW)
     await store.put_secret("a", b"b")
     await store.close()
     assert not path.with_name("status.db-wal").exists()

@@ -10,8 +10,9 @@ from statuspush.core.contract import Mode
 from statuspush.core.lifecycle import State
 from statuspush.storage.file import Schema
 from statuspush.store.base import PushSettings, StoreUnavailable
-from statuspush.store.sqlite import SqliteStore, file, push_index
+from statuspush.store.sqlite import SqliteStore, file
 from statuspush.store.sqlite.push_index import DirectoryStep, PushIndex
+from statuspush.store.sqlite.sizes import Sizes
 
 PUSHES = st.lists(st.tuples(st.integers(1, 3), st.integers(1, 2000)), max_size=30)
 """(account, first seq)"""
@@ -25,7 +26,7 @@ class Shelf:
         for _, sql in file.SCHEMA.migrations():
             self.connection.executescript(sql)
         self.rows = [(number * 10, *push) for number, push in enumerate(pushes, 1)]
-        self.index = PushIndex()
+        self.index = PushIndex(Sizes(push_page=3))
         self.index.recent.add(self.rows[:in_directory])
         if in_directory:
             step = DirectoryStep(self.connection, self.index.recent, in_directory)
@@ -38,11 +39,6 @@ class Shelf:
 
     def of(self, account):
         return [(push, seq) for push, owner, seq in self.rows if owner == account]
-
-
-@pytest.fixture(autouse=True)
-def _small_pieces(monkeypatch):
-    monkeypatch.setattr(push_index, "_PIECE", 3)
 
 
 @given(pushes=PUSHES, share=st.floats(0, 1), below=st.integers(0, 320))
@@ -76,8 +72,8 @@ def test_pushes_that_may_hold_a_report_are_all_found(pushes, share, ranges):
             assert ids == {p for p, seq in shelf.of(account) if first - 500 < seq < end}
 
 
-async def test_pushes_are_sorted_into_the_directory_when_they_are_many(desk, monkeypatch):
-    monkeypatch.setattr(push_index, "RUN_PUSHES", 5)
+@pytest.mark.sizes(run_pushes=5)
+async def test_pushes_are_sorted_into_the_directory_when_they_are_many(desk):
     await desk.account()
     for _ in range(12):
         await desk.submit(1)
@@ -91,8 +87,8 @@ async def test_pushes_are_sorted_into_the_directory_when_they_are_many(desk, mon
     assert await desk.pushes() == before
 
 
-async def test_the_directory_shrinks_with_retention(desk, monkeypatch):
-    monkeypatch.setattr(push_index, "RUN_PUSHES", 5)
+@pytest.mark.sizes(run_pushes=5)
+async def test_the_directory_shrinks_with_retention(desk):
     await desk.account()
     for _ in range(6):
         await desk.submit(1)
@@ -105,11 +101,9 @@ async def test_the_directory_shrinks_with_retention(desk, monkeypatch):
 
 
 @pytest.mark.parametrize("layout", ["sqlite"], indirect=True)
-async def test_a_step_of_the_directory_that_is_not_stored_is_done_again(
-    watch, watched, monkeypatch
-):
+@pytest.mark.sizes(run_pushes=3)
+async def test_a_step_of_the_directory_that_is_not_stored_is_done_again(watch, watched):
     desk = watched
-    monkeypatch.setattr(push_index, "RUN_PUSHES", 3)
     await desk.account()
     for _ in range(4):
         await desk.submit(1)
@@ -145,8 +139,7 @@ async def test_pushes_of_a_file_of_the_first_version_are_found(tmp_path, monkeyp
     )
     connection.close()
     monkeypatch.setattr(Schema, "migrations", lambda _: real)
-    store = SqliteStore(path)
-    await store.open(now)
+    store = SqliteStore.open(path, now)
     try:
         for state, counts in ((None, [1, 2]), (State.DELIVERED, [2]), (State.WAITING, [1])):
             page = await store.list_pushes("a", state=state, cursor=None, limit=10)

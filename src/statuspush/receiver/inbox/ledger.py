@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from statuspush.clock import Milliseconds
+from statuspush.core.moment import Milliseconds
 from statuspush.receiver.lines import read_line
 
 

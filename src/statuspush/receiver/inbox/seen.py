@@ -15,8 +15,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from statuspush.clock import Milliseconds
 from statuspush.core.batch import fingerprint
+from statuspush.core.moment import Milliseconds
 from statuspush.receiver.lines import read_sid
 from statuspush.storage.sid_filter import SidFilter, make_filter
 

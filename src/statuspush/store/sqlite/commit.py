@@ -29,8 +29,6 @@ _SLICE_SECONDS = 0.005
 """Work of a group after which other tasks of the loop get a turn."""
 _GROUP_SECONDS = 0.030
 """Work of a group after which it is committed, however many verbs wait."""
-_PROBE_SECONDS = 0.5
-"""After a failed commit nothing is tried for so long; then one harmless write decides."""
 _RAISED = object()
 """Stands for the result of a verb that raised what it must not."""
 
@@ -52,6 +50,8 @@ class GroupCommit:
 
     :param before_commit: writes what the verbs left dirty in memory, in the same transaction.
     :param reload: rebuilds the hot state from disk after a roll-back.
+    :param probe_seconds: after a failed commit nothing is tried for this long; then one harmless
+        write decides.
     :param between: asked between groups; what it returns is run in the commit thread, before
         the connection is used again. Any error of it breaks the store.
     """
@@ -64,7 +64,9 @@ class GroupCommit:
         before_commit: Callable[[], None],
         reload: Callable[[], None],
         between: Callable[[], Callable[[], None] | None],
+        probe_seconds: float,
     ) -> None:
+        self._probe_seconds = probe_seconds
         self._connection = connection
         self._telemetry = telemetry
         self._before_commit = before_commit
@@ -147,12 +149,13 @@ class GroupCommit:
         started = time.perf_counter()
         try:
             self._connection.execute("BEGIN IMMEDIATE")
+            before = self._connection.total_changes
             await self._execute(done, started)
-            if not done:
-                self._connection.execute("ROLLBACK")
-                return
             self._before_commit()
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._commit)
+            if self._connection.total_changes == before:  # nothing to wait for the disk for
+                self._connection.execute("ROLLBACK")
+            else:
+                await asyncio.get_running_loop().run_in_executor(self._thread, self._commit)
         except sqlite3.Error as error:
             self._failed(error)
             self._answer_failed(done)
@@ -214,7 +217,7 @@ class GroupCommit:
         """True when commits may be tried; after a failure, find out with a write of no effect."""
         if self._failed_at is None:
             return True
-        if time.monotonic() - self._failed_at < _PROBE_SECONDS:
+        if time.monotonic() - self._failed_at < self._probe_seconds:
             return False
         try:
             # As much as a group may need, so that one that passes is not refused again at once.

@@ -13,14 +13,15 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from statuspush.clock import Milliseconds
 from statuspush.core.batch import NO_UID, fingerprint
 from statuspush.core.fragment import json_array
+from statuspush.core.moment import Milliseconds
 from statuspush.storage.marks import marks_of
 from statuspush.storage.sid_filter import SidFilter
 from statuspush.store.sqlite.chunks import Chunk, ChunksInMemory
 from statuspush.store.sqlite.hot import AccountState
 from statuspush.store.sqlite.runs import Run, chunks_of_range, chunks_of_seqs
+from statuspush.store.sqlite.sizes import Sizes
 from statuspush.store.sqlite.tail import Tail
 
 _LOADED_TOGETHER: Final = 20
@@ -46,10 +47,11 @@ def keys_of(body: bytes) -> list[Keys]:
 class ReportLog:
     """What there is of the log, on disk and in memory, and how to read it."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, sizes: Sizes) -> None:
         self._connection = connection
+        self._sizes = sizes
         self.tails: list[Tail] = []
-        self.filter = SidFilter()
+        self.filter = SidFilter(sizes.filter_rows)
         self._run_reports: dict[int, int] = {}
         self.memory = ChunksInMemory()
 
@@ -58,7 +60,7 @@ class ReportLog:
         stored = dict(self._connection.execute("SELECT id, reports FROM runs"))
         if stored == self._run_reports:
             return
-        self.filter = SidFilter()
+        self.filter = SidFilter(self._sizes.filter_rows)
         self.filter.load(self._connection.execute("SELECT id, filter FROM runs ORDER BY id"))
         self._run_reports = stored
 
@@ -87,7 +89,7 @@ class ReportLog:
         first = self._connection.execute(
             "SELECT coalesce(max(last_chunk), 0) + 1 FROM runs"
         ).fetchone()[0]
-        self.tails = [Tail(first)]
+        self.tails = [Tail(first, self._sizes.run_reports)]
         rows = self._connection.execute(
             "SELECT id, account, first_seq, count, accepted_at, body FROM chunks WHERE id >= ?"
             " ORDER BY id",
@@ -106,7 +108,8 @@ class ReportLog:
             tail.begin_chunk(chunk.account, chunk.first_seq, chunk.count)
             state = states.get(chunk.account)
             if state is not None:
-                state.next_seq = max(state.next_seq, chunk.first_seq + chunk.count)
+                progress = state.progress
+                progress.next_seq = max(progress.next_seq, chunk.first_seq + chunk.count)
         keys = keys_of(b"\n".join([chunk.body for chunk in chunks]))
         sids = [fingerprint(k.sid) for k in keys]
         accounts = np.repeat(
@@ -133,7 +136,7 @@ class ReportLog:
     def close_tail(self) -> None:
         """Begin a new tail; the one before does not change any more and can be sorted."""
         if self.tails[-1].reports:
-            self.tails.append(Tail(self.tails[-1].next_chunk))
+            self.tails.append(Tail(self.tails[-1].next_chunk, self._sizes.run_reports))
             self.memory.stop_growing()
 
     # reading

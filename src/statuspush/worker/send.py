@@ -1,0 +1,173 @@
+"""Send: build the body, POST it, judge the answer, decide what follows."""
+
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from statuspush.clock import Clock
+from statuspush.core import signature, wire
+from statuspush.core.ack import judge
+from statuspush.core.contract import PUSH_HEADERS, VOICE_STATUS, Kind
+from statuspush.core.fragment import sample_fragments
+from statuspush.core.lifecycle import Halve, Retry, decide
+from statuspush.core.moment import Milliseconds
+from statuspush.core.outcome import INTERRUPTED, Outcome, SendResult, Tested, Verdict
+from statuspush.core.push import Attempt
+from statuspush.store.base import ClaimedPush, PushSettings, Recording
+from statuspush.store.push_id import show
+from statuspush.telemetry import Telemetry
+from statuspush.transport import Done, PostRequest, Sending
+
+_SHORTAGE_MS = 5_000
+"""Until a send is tried again that failed for want of descriptors or ports of our own."""
+
+
+class Posts(Protocol):
+    """What sending asks of a transport (:class:`statuspush.transport.Transport`)."""
+
+    def start(self, request: PostRequest, done: Done) -> Sending | None:
+        """POST once and call ``done`` with the result; a customer's failure is a value."""
+        ...
+
+    async def post(self, request: PostRequest) -> SendResult:
+        """POST once and return the result."""
+        ...
+
+
+class Send:
+    """The third step of the flow.
+
+    :param retry_interval_ms: from the end of a failed send to the next (contract section 4).
+    :param slow_seconds: a send that takes longer makes its endpoint suspect.
+    """
+
+    def __init__(
+        self,
+        transport: Posts,
+        clock: Clock,
+        telemetry: Telemetry,
+        *,
+        retry_interval_ms: int,
+        slow_seconds: float,
+        kind: Kind = VOICE_STATUS,
+    ) -> None:
+        self._transport = transport
+        self._clock = clock
+        self._telemetry = telemetry
+        self._retry_interval_ms = retry_interval_ms
+        self._slow_ms = slow_seconds * 1000
+        self._kind = kind
+
+    def start(self, claim: ClaimedPush, done: Done) -> Sending | None:
+        """Send a claimed push once; see :meth:`statuspush.transport.Transport.start`."""
+        request = self.request(
+            claim.settings, claim.fragments, push=claim.id, attempt=claim.failures + 1
+        )
+        return self._transport.start(request, done)
+
+    def recording(
+        self, claim: ClaimedPush, started_at: Milliseconds, seconds: float, result: SendResult
+    ) -> Recording:
+        """What is to be recorded of a send with this result, which took ``seconds``."""
+        verdict = judge(result, self._kind)
+        self._telemetry.attempt(verdict.outcome, seconds, claim.reports)
+        recording = self._recording(claim, verdict, started_at)
+        if verdict.outcome is Outcome.INTERRUPTED:
+            # This machine had nothing left to send with, and would have nothing a moment later.
+            return replace(recording, decision=Retry(self._clock.now() + _SHORTAGE_MS))
+        if isinstance(recording.decision, Halve):
+            return replace(recording, decision=Halve(self._half_bytes(claim)))
+        return recording
+
+    def _half_bytes(self, claim: ClaimedPush) -> int:
+        held = claim.fragments.split(b"\n")
+        middle = len(held) - len(held) // 2
+        return max(
+            wire.encoded_size(b"\n".join(half), claim.settings.wire, self._kind)
+            for half in (held[:middle], held[middle:])
+        )
+
+    def interrupted(
+        self, claim: ClaimedPush, started_at: Milliseconds, *, wait: bool = False
+    ) -> Recording:
+        """What is to be recorded of a send that we broke off ourselves; it does not count.
+
+        It is due immediately, or with ``wait`` after the retry interval.
+        """
+        now = self._clock.now()
+        return Recording(
+            push=claim.id,
+            token=claim.token,
+            attempt=Attempt(
+                claim.attempt, started_at, now - started_at, INTERRUPTED, claim.reports
+            ),
+            decision=Retry(now + self._retry_interval_ms if wait else now),
+        )
+
+    def _recording(self, claim: ClaimedPush, verdict: Verdict, started_at: int) -> Recording:
+        ended_at = self._clock.now()
+        return Recording(
+            push=claim.id,
+            token=claim.token,
+            attempt=Attempt(
+                number=claim.attempt,
+                started_at=started_at,
+                duration_ms=ended_at - started_at,
+                verdict=verdict,
+                reports=claim.reports,
+            ),
+            decision=decide(
+                verdict.outcome,
+                failures=claim.failures,
+                reports=claim.reports,
+                ended_at=ended_at,
+                retry_interval_ms=self._retry_interval_ms,
+                kind=self._kind,
+            ),
+            slow=ended_at - started_at > self._slow_ms,
+        )
+
+    async def test_push(self, settings: PushSettings) -> Tested:
+        """Send the contract's two sample reports now, outside the queue.
+
+        ``settings`` must have a URL. Nothing is stored, and nothing is retried.
+        """
+        fragments = sample_fragments()
+        reports = fragments.count(b"\n") + 1
+        request = self.request(settings, fragments, push=f"test_{show(0)[4:]}", attempt=1)
+        began = time.perf_counter()
+        verdict = judge(await self._transport.post(request), self._kind)
+        return Tested(
+            verdict=verdict,
+            duration_ms=round((time.perf_counter() - began) * 1000),
+            reports=reports,
+            body_bytes=len(request.body),
+        )
+
+    def request(
+        self, settings: PushSettings, fragments: bytes, *, push: str, attempt: int
+    ) -> PostRequest:
+        """The POST of a push (contract section 2), with the headers beyond it (section 5)."""
+        body = wire.body(fragments, settings.wire, self._kind)
+        headers = [("webhook-id", push), ("X-Push-Attempt", str(attempt))]
+        if settings.secret is not None:
+            headers.extend(_signed(settings.secret, push, body))
+        return PostRequest(
+            url=settings.url or "",
+            headers=headers,
+            body=body,
+            shared_headers=(*PUSH_HEADERS, *settings.headers),
+            connect_seconds=settings.connect_seconds,
+            timeout_seconds=settings.timeout_seconds,
+        )
+
+
+def _signed(secret: str, push: str, body: bytes) -> Sequence[tuple[str, str]]:
+    # The wall clock, not ours: receivers compare it with theirs and refuse what is minutes off.
+    timestamp = int(time.time())
+    return (
+        ("webhook-timestamp", str(timestamp)),
+        ("webhook-signature", signature.sign(secret, push, timestamp, body)),
+    )
