@@ -20,8 +20,8 @@ from statuspush.link.store import RemoteStore
 from statuspush.store.base import Appended
 from statuspush.telemetry import Telemetry
 from statuspush.web.app import create_app
-from statuspush.web.dependencies import WebDependencies
-from statuspush.web.one_write import OneWriteProtocol
+from statuspush.web.dependencies import Accepted, WebDependencies
+from statuspush.web.front import Front
 
 _TOKEN = "benchmark-operator-token"
 
@@ -32,9 +32,9 @@ class _AcceptsAll:
     def __init__(self, per_request: int) -> None:
         self._appended = Appended(per_request, 0)
 
-    async def accept(self, body: bytes, *, ndjson: bool) -> Appended:
+    def begin(self, body: bytes, *, ndjson: bool, done: Accepted) -> None:
         del body, ndjson
-        return self._appended
+        done(self._appended)
 
 
 async def measure(plan: Plan, requests: int, connections: int, folder: Path) -> float:
@@ -87,7 +87,7 @@ def _server(per_request: int) -> uvicorn.Server:
     server = uvicorn.Server(
         uvicorn.Config(
             cast("Any", app),
-            http=OneWriteProtocol,
+            http=Front(app.submissions),  # type: ignore[arg-type]
             ws="none",
             lifespan="off",
             access_log=False,

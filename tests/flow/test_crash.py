@@ -346,7 +346,8 @@ async def test_a_send_broken_off_in_the_turn_in_which_it_began_is_recorded_too(h
     customers.answer("acme", customers.HANG)
     await house.submit("acme")
     await house.claiming.run_once()
-    await asyncio.sleep(0)  # the claim goes over to the worker
+    while not house.worker.sends._open:
+        await asyncio.sleep(0)
     house.worker.sends.break_off()
     await house.sent()
     assert await house.recorder.run_once() == 1

@@ -27,6 +27,7 @@ from statuspush.store.base import Account, ClaimedPush, Recording
 from statuspush.store.sqlite import SqliteStore
 from statuspush.telemetry import Telemetry
 from statuspush.web.app import WebDependencies, create_app
+from statuspush.web.front import Front
 from statuspush.worker.accept import Accept
 
 TOKEN = "a-token-of-the-operator"
@@ -210,7 +211,11 @@ def live_server(tmp_path_factory, build_deps):
         path = tmp_path_factory.mktemp("server") / "statuspush.db"
         store = SqliteStore.open(path, clock.now(), telemetry=telemetry)
         app = create_app(build_deps(store, store, clock, telemetry, Outside()))
-        server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off"))
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app, http=Front(app.submissions), port=0, log_config=None, lifespan="off"
+            )
+        )
         serving = asyncio.create_task(server.serve())
         while not server.started and not serving.done():
             await asyncio.sleep(0.01)

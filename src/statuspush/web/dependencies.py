@@ -14,12 +14,15 @@ from statuspush.link.store import RemoteStore
 from statuspush.store.base import Account, Appended
 from statuspush.telemetry import Telemetry
 
+Accepted = Callable[[Appended | Exception], None]
+"""Takes the result of a submission, or the error that refused it."""
+
 
 class Accepts(Protocol):
     """Takes submissions in, as :class:`statuspush.worker.accept.Accept` does."""
 
-    async def accept(self, body: bytes, *, ndjson: bool) -> Appended:
-        """Store all reports of the body, or none; see there for what it raises."""
+    def begin(self, body: bytes, *, ndjson: bool, done: Accepted) -> None:
+        """Store all reports of the body, or none, and call ``done``; see there."""
         ...
 
 
@@ -44,7 +47,7 @@ class WebDependencies:
     draining: Callable[[], bool] = lambda: False
     """The service is shutting down and takes no more submissions."""
     max_intake_bytes: int = 64 * 1024 * 1024
-    """Most bytes of submissions that are arriving at once."""
+    """Most bytes of submissions that are arriving at the same time."""
 
 
 @dataclass(frozen=True, slots=True)

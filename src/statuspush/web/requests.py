@@ -1,6 +1,5 @@
-"""What comes in: bodies under a limit of size and time, media types, queries, the token."""
+"""What comes in: media types, small JSON bodies, queries, the token."""
 
-import asyncio
 import hashlib
 import hmac
 import re
@@ -9,14 +8,12 @@ from typing import Annotated, Any, Final
 
 import msgspec
 from fastapi import Depends, Path, Request
-from starlette.requests import ClientDisconnect
-from starlette.types import Message, Receive
 
-from statuspush.core.errors import Overloaded
 from statuspush.core.rules import ACCOUNT_PATTERN
 from statuspush.core.values import Rule, Wrong, mistake
 from statuspush.core.words import Language, Words
 from statuspush.web import problems
+from statuspush.web.body import read_body
 from statuspush.web.fields import name_of_account, read_fields
 from statuspush.web.language import preferred
 from statuspush.web.problems import Problem, invalid
@@ -26,8 +23,6 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 SMALL_BODY: Final = 64 * 1024
 """Most bytes of a body on all routes but that of submissions."""
-BODY_SECONDS: Final = 60.0
-"""Time for a body to arrive once its head has."""
 
 JSON: Final = "application/json"
 NDJSON: Final = frozenset({"application/x-ndjson", "application/ndjson"})
@@ -95,90 +90,6 @@ def unsupported(expected: str) -> Problem:
     return Problem(
         problems.UNSUPPORTED,
         Words(f"send the body as Content-Type: {expected}", f"请使用 Content-Type: {expected}"),
-    )
-
-
-class Intake:
-    """Bytes of bodies that are arriving now, over all requests, and their limit.
-
-    A body counts while it is incomplete; once whole it is the business of whoever takes it.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._bytes = 0
-
-    def grow(self, held: int, size: int) -> None:
-        """Count ``size`` more bytes of a body that holds ``held`` already.
-
-        Raises :class:`Overloaded`, except for a body that has the intake to itself, so that
-        one submission always gets in.
-        """
-        if self._bytes > held and self._bytes + size > self._most:
-            raise Overloaded(retry_after=1)
-        self._bytes += size
-
-    def shrink(self, size: int) -> None:
-        """A body of that size is complete or given up."""
-        self._bytes -= size
-
-
-async def read_body(
-    receive: Receive, declared: str | None, *, limit: int, intake: Intake | None = None
-) -> bytes:
-    """The whole body. ``declared`` is the Content-Length, refused before a byte is read.
-
-    Raises :class:`Problem` 413 and 408, :class:`Overloaded` and ``ClientDisconnect``.
-    """
-    if declared is not None and declared.isdecimal() and int(declared[:20]) > limit:
-        raise _too_large(limit)
-    message = await receive()
-    body = _part(message)
-    if len(body) > limit:
-        raise _too_large(limit)
-    if not message.get("more_body", False):
-        return body  # most bodies: nothing to copy, no timer
-    parts, size = [body], 0
-    intake = intake or Intake(limit)
-    try:
-        intake.grow(size, len(body))
-        size += len(body)
-        async with asyncio.timeout(BODY_SECONDS):
-            while message.get("more_body", False):
-                message = await receive()
-                part = _part(message)
-                if size + len(part) > limit:
-                    raise _too_large(limit)
-                intake.grow(size, len(part))
-                size += len(part)
-                parts.append(part)
-    except TimeoutError:
-        raise Problem(
-            problems.TIMEOUT,
-            Words(
-                f"the body did not arrive within {BODY_SECONDS:g} seconds",
-                f"请求体未在 {BODY_SECONDS:g} 秒内到齐",
-            ),
-            headers={"Connection": "close"},
-        ) from None
-    finally:
-        intake.shrink(size)
-    return b"".join(parts)
-
-
-def _part(message: Message) -> bytes:
-    if message["type"] == "http.disconnect":
-        raise ClientDisconnect
-    part: bytes = message.get("body", b"")
-    return part
-
-
-def _too_large(limit: int) -> Problem:
-    size = f"{limit // 1024} KiB" if limit < 1 << 20 else f"{limit >> 20} MiB"
-    return Problem(
-        problems.TOO_LARGE,
-        Words(f"a body may have at most {size}", f"请求体最多 {size}"),
-        members={"max_bytes": limit},
     )
 
 

@@ -18,8 +18,8 @@ class Accept:
     """Takes submissions in.
 
     :param submit: has a batch stored.
-    :param max_bytes: request bodies under way at once, in bytes; beyond it submissions are
-        refused before they swell the memory.
+    :param max_bytes: request bodies under way at the same time, in bytes; beyond it submissions
+        are refused before they swell the memory.
     """
 
     def __init__(
@@ -36,50 +36,69 @@ class Accept:
         self._max_bytes = max_bytes
         self._bytes = 0
 
-    async def accept(self, body: bytes, *, ndjson: bool) -> Appended:
+    def begin(self, body: bytes, *, ndjson: bool, done: Done) -> None:
         """Store all reports of a request body, or none.
 
-        Returns once they are on disk, so the submitter may forget them.
-
-        Raises :class:`~statuspush.core.report.MalformedBody`,
+        ``done`` is called once, possibly before this returns: when they are on disk, so that the
+        submitter may forget them, or with the error. That is
+        :class:`~statuspush.core.report.MalformedBody`,
         :class:`~statuspush.core.report.TooManyReports`,
         :class:`~statuspush.core.report.InvalidReports` (an unknown account is an error of the
         field ``account``), :class:`Overloaded`, or what the store raises.
         """
+        size = len(body)
         # One submission always gets in, however small the limit is.
-        if self._bytes and self._bytes + len(body) > self._max_bytes:
+        if self._bytes and self._bytes + size > self._max_bytes:
             self._telemetry.overloaded()
-            raise Overloaded(retry_after=1)
-        self._bytes += len(body)
+            done(Overloaded(retry_after=1))
+            return
         try:
             submissions = read_submissions(body, ndjson=ndjson, tz=self._tz)
-            if not submissions:
-                return Appended(0, 0)
-            appended = await self._store_all(submissions)
-        except InvalidReports as refusal:
-            self._telemetry.refused(refusal.total)
-            raise
-        finally:
-            self._bytes -= len(body)
-        self._telemetry.accepted(appended.accepted, appended.duplicates)
-        return appended
+            batch = make_batch(submissions) if submissions else None
+        except Exception as error:
+            self._refuse(error, done)
+            return
+        if batch is None:
+            done(Appended(0, 0))
+            return
+        self._bytes += size
+        self._submit(batch, partial(self._end, submissions, size, done))
 
-    async def _store_all(self, submissions: list[Submission]) -> Appended:
-        stored: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
-        self._submit(make_batch(submissions), partial(_settle, stored))
-        try:
-            return await stored
-        except UnknownAccounts as unknown:
-            raise InvalidReports(_field_errors(submissions, unknown.accounts)) from None
+    def _end(
+        self,
+        submissions: Sequence[Submission],
+        size: int,
+        done: Done,
+        result: Appended | Exception,
+    ) -> None:
+        self._bytes -= size
+        if isinstance(result, Appended):
+            self._telemetry.accepted(result.accepted, result.duplicates)
+            done(result)
+        elif isinstance(result, UnknownAccounts):
+            self._refuse(InvalidReports(_field_errors(submissions, result.accounts)), done)
+        else:
+            self._refuse(result, done)
 
+    def _refuse(self, error: Exception, done: Done) -> None:
+        if isinstance(error, InvalidReports):
+            self._telemetry.refused(error.total)
+        done(error)
 
-def _settle(future: asyncio.Future[Appended], result: Appended | Exception) -> None:
-    if future.done():  # the submitter has gone away
-        return
-    if isinstance(result, Exception):
-        future.set_exception(result)
-    else:
-        future.set_result(result)
+    async def accept(self, body: bytes, *, ndjson: bool) -> Appended:
+        """Store all reports of a request body, or none; raises what :meth:`begin` hands on."""
+        waiter: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
+
+        def done(result: Appended | Exception) -> None:
+            if waiter.done():  # the caller has gone away
+                return
+            if isinstance(result, Exception):
+                waiter.set_exception(result)
+            else:
+                waiter.set_result(result)
+
+        self.begin(body, ndjson=ndjson, done=done)
+        return await waiter
 
 
 def _field_errors(

@@ -26,9 +26,9 @@ from statuspush.link.store import remote_store
 from statuspush.process import calm_garbage_collector, share_of_files
 from statuspush.telemetry import Telemetry, configure_logging
 from statuspush.transport import AddressGuard, Transport
-from statuspush.web.app import create_app
+from statuspush.web.app import Application, create_app
 from statuspush.web.dependencies import WebDependencies
-from statuspush.web.one_write import OneWriteProtocol
+from statuspush.web.front import Front
 from statuspush.worker.accept import Accept
 from statuspush.worker.send import Send
 from statuspush.worker.worker import Worker
@@ -148,11 +148,11 @@ def _transport(settings: Settings, share: int) -> Transport:
     )
 
 
-def _server(app: object) -> uvicorn.Server:
+def _server(app: Application) -> uvicorn.Server:
     server = uvicorn.Server(
         uvicorn.Config(
-            app,  # type: ignore[arg-type]
-            http=OneWriteProtocol,
+            app,
+            http=Front(app.submissions),  # type: ignore[arg-type]
             ws="none",
             lifespan="off",
             access_log=False,
