@@ -8,14 +8,20 @@ import sys
 
 import pytest
 
+from statuspush.core.contract import Mode, Wire
 from statuspush.core.errors import StoreRefused
+from statuspush.core.outcome import Outcome, Verdict
+from statuspush.core.settings import PushSettings
 from statuspush.storage.file import Schema
 from statuspush.store.sqlite import SqliteStore, file, migrate_file, schema_version
 
 NOW = 1_767_323_045_678
 OPEN = """
 import asyncio, sys
+from statuspush.core.contract import Mode, Wire
 from statuspush.core.errors import StoreRefused
+from statuspush.core.outcome import Outcome, Verdict
+from statuspush.core.settings import PushSettings
 from statuspush.store.sqlite import SqliteStore
 async def hold():
     SqliteStore.open(sys.argv[1], 1767323045678)
@@ -212,3 +218,53 @@ async def test_after_close_the_log_is_in_the_file(path):
     await store.put_secret("a", b"b")
     await store.close()
     assert not path.with_name("status.db-wal").exists()
+
+
+async def test_a_file_of_the_fourth_version_keeps_settings_standing_and_claims(path, monkeypatch):
+    real = file.SCHEMA.migrations()
+    monkeypatch.setattr(Schema, "migrations", lambda _: real[:4])
+    migrate_file(path)
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute(
+        "INSERT INTO accounts VALUES (1, 'a', 'A', x'', 0, 'on', 'http://c', 'double', 7, 5000,"
+        " 3, 2.5, 9.5, 'whsec_x', '[[\"X-A\",\"1\"]]', 700)"
+    )
+    connection.execute(
+        "INSERT INTO progress VALUES (1, 4, 4, 1, 0, 0, 0, 0, 0, 0, 0, 2, 1, 'timeout', 5, NULL,"
+        " NULL, x'', 'words', NULL)"
+    )
+    connection.execute(
+        "INSERT INTO chunks VALUES (1, 1, 1, 3, 0, ?)", (b'{"sid":"s","mobile":"1"}',)
+    )
+    connection.execute("UPDATE progress SET next_seq = 2, push_cursor = 2")
+    connection.execute(
+        "INSERT INTO pushes (id, account, first_seq, count, state, attempts, failures, accepted_at,"
+        " due_at, token, claimed_until) VALUES (9, 1, 1, 1, 'sending', 1, 1, 0, 0, 8, 1)"
+    )
+    connection.execute("INSERT INTO attempts VALUES (9, 1, 5, 6, 'timeout', NULL, x'', 'words', 1)")
+    connection.close()
+    monkeypatch.setattr(Schema, "migrations", lambda _: real)
+    store = SqliteStore.open(path, NOW)
+    try:
+        account = await store.get_account("a")
+        assert account.push == PushSettings(
+            mode=Mode.ON,
+            url="http://c",
+            wire=Wire.DOUBLE,
+            max_reports=7,
+            max_bytes=5000,
+            max_in_flight=3,
+            connect_seconds=2.5,
+            timeout_seconds=9.5,
+            secret="whsec_x",
+            headers=(("X-A", "1"),),
+        )
+        assert account.learned_max_bytes == 700
+        assert account.health.consecutive_failures == 2
+        assert account.health.last_verdict == Verdict(Outcome.TIMEOUT, detail="words")
+        assert await store.take_back_claims(NOW, owner="local") == 1
+        (push,) = (await store.list_pushes("a", state=None, cursor=None, limit=9)).items
+        attempts = (await store.get_push(push.id)).attempts
+        assert [one.verdict.outcome for one in attempts] == [Outcome.TIMEOUT, Outcome.INTERRUPTED]
+    finally:
+        await store.close()

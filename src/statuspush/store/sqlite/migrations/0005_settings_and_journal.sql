@@ -35,6 +35,7 @@ ALTER TABLE accounts DROP COLUMN learned_max_bytes;
 -- The newest attempt stands in the push's row, so that a push that is sent once is one row; the
 -- table of attempts has the earlier ones. Of pushes from before this version it has all.
 ALTER TABLE pushes ADD COLUMN owner TEXT;
+UPDATE pushes SET owner = 'local' WHERE state = 'sending';  -- as the service names itself
 ALTER TABLE pushes ADD COLUMN started_at INTEGER;
 ALTER TABLE pushes ADD COLUMN duration_ms INTEGER;
 ALTER TABLE pushes ADD COLUMN outcome TEXT;
