@@ -36,7 +36,7 @@ class Sending(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # frozen would take 1 µs more to make
 class PostRequest:
     """What to send, where, and for how long at most."""
 
