@@ -1,8 +1,8 @@
 """Deadlines of many sends, looked at every twentieth of a second.
 
-A timer of the event loop for each send would be exact and take 1.5 µs of the 17 that a send takes;
-nearly all of them are cancelled. Here a deadline costs two operations on sets, and is kept at
-most 50 ms late (the faults that this guards against allow a second).
+A timer of the event loop for each send would be exact and take 1.5 µs, nearly always to be
+cancelled. Here a deadline takes 0.5 µs and is kept at most 50 ms late, where a customer's limit
+is counted in seconds.
 """
 
 import asyncio
@@ -33,11 +33,11 @@ class Deadlines:
         Returns:
             What :meth:`discard` needs to find it again.
         """
-        tick = int(deadline * _TICKS_A_SECOND) + 1
         if self._timer is None:
-            self._start()
-        if tick <= self._looked_at:  # it has passed already
-            tick = self._looked_at + 1
+            self._looked_at = _tick(asyncio.get_running_loop().time())
+            self._arm()
+        # The first tick after the deadline; if that has been, the next one.
+        tick = max(_tick(deadline), self._looked_at) + 1
         due = self._due.get(tick)
         if due is None:
             self._due[tick] = {waiting}
@@ -60,25 +60,22 @@ class Deadlines:
             self._timer.cancel()
             self._timer = None
 
-    def _start(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._looked_at = int(loop.time() * _TICKS_A_SECOND)
-        self._timer = loop.call_at((self._looked_at + 1) / _TICKS_A_SECOND, self._look)
+    def _arm(self) -> None:
+        at = (self._looked_at + 1) / _TICKS_A_SECOND
+        self._timer = asyncio.get_running_loop().call_at(at, self._look)
 
     def _look(self) -> None:
-        now = int(asyncio.get_running_loop().time() * _TICKS_A_SECOND)
-        ticks = range(self._looked_at + 1, now + 1)
+        now = _tick(asyncio.get_running_loop().time())
+        past = [tick for tick in self._due if tick <= now]
         self._looked_at = max(now, self._looked_at)
-        # After a long pause of the machine there are more ticks than sends.
-        past = (
-            [t for t in ticks if t in self._due]
-            if len(ticks) <= len(self._due)
-            else [t for t in sorted(self._due) if t <= now]
-        )
-        for tick in past:
+        for tick in sorted(past):
             for waiting in self._due.pop(tick, ()):
                 waiting.expire()
         if self._due:
-            self._start()
+            self._arm()
         else:
             self._timer = None
+
+
+def _tick(seconds: float) -> int:
+    return int(seconds * _TICKS_A_SECOND)
