@@ -93,10 +93,10 @@ class Lookups:
         rows: list[_Row] = []
         for ids in self._index.newest(self._connection, account, below):
             rows += self._connection.execute(
-                f"SELECT {_P_COLUMNS} FROM json_each(?1) AS wanted"
+                f"SELECT {_P_COLUMNS} FROM json_each(:ids) AS wanted"
                 " CROSS JOIN pushes AS p ON p.id = wanted.value"
-                " WHERE ?2 IS NULL OR p.state = ?2 ORDER BY p.id DESC LIMIT ?3",
-                (str(ids), state, limit - len(rows)),
+                " WHERE :state IS NULL OR p.state = :state ORDER BY p.id DESC LIMIT :limit",
+                {"ids": str(ids), "state": state, "limit": limit - len(rows)},
             )
             if len(rows) == limit:
                 break

@@ -178,13 +178,13 @@ class Redrive:
         (near,) = self._pushes.index.holding(self._connection, state.id, [(first, end)])
         pushes = self._connection.execute(
             "SELECT p.id, p.first_seq, p.first_seq + p.count, p.superseded"
-            " FROM json_each(?4) AS near CROSS JOIN pushes AS p ON p.id = near.value"
+            " FROM json_each(:near) AS near CROSS JOIN pushes AS p ON p.id = near.value"
             # Those without limit of length: cancelled while the interface was off.
             " UNION SELECT id, first_seq, first_seq + count, superseded"
             " FROM pushes INDEXED BY pushes_given_up"
-            " WHERE account = ?1 AND state IN ('exhausted', 'cancelled') AND count > 500"
-            " AND first_seq < ?3 AND first_seq + count > ?2",
-            (state.id, first, end, str(list(near))),
+            " WHERE account = :account AND state IN ('exhausted', 'cancelled') AND count > 500"
+            " AND first_seq < :end AND first_seq + count > :first",
+            {"account": state.id, "first": first, "end": end, "near": str(list(near))},
         ).fetchall()
         passed_over = {push for push, begins, ends, gone in pushes if gone >= ends - begins}
         return [

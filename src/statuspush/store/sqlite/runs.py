@@ -188,11 +188,11 @@ def chunks_of_range(
 ) -> list[int]:
     """Ids of the chunks in runs that hold seqs of [first_seq, end_seq) of an account, in order."""
     rows = connection.execute(
-        "SELECT first_seq, first_chunk, entries FROM directory WHERE account = ?1"
+        "SELECT first_seq, first_chunk, entries FROM directory WHERE account = :account"
         " AND first_seq >= coalesce((SELECT max(first_seq) FROM directory"
-        "                            WHERE account = ?1 AND first_seq <= ?2), 0)"
-        " AND first_seq < ?3 AND end_seq > ?2 ORDER BY first_seq",
-        (account, first_seq, end_seq),
+        "                            WHERE account = :account AND first_seq <= :first), 0)"
+        " AND first_seq < :end AND end_seq > :first ORDER BY first_seq",
+        {"account": account, "first": first_seq, "end": end_seq},
     )
     chunks: list[int] = []
     for row_seq, first_chunk, entries in rows:
@@ -211,11 +211,11 @@ def chunks_of_seqs(
     found: dict[int, int] = {}
     wanted = np.array(seqs, np.int64)
     for row_seq, end_seq, first_chunk, entries in connection.execute(
-        "SELECT first_seq, end_seq, first_chunk, entries FROM directory WHERE account = ?1"
+        "SELECT first_seq, end_seq, first_chunk, entries FROM directory WHERE account = :account"
         " AND first_seq >= coalesce((SELECT max(first_seq) FROM directory"
-        "                            WHERE account = ?1 AND first_seq <= ?2), 0)"
-        " AND first_seq <= ?3 ORDER BY first_seq",
-        (account, seqs[0], seqs[-1]),
+        "                            WHERE account = :account AND first_seq <= :first), 0)"
+        " AND first_seq <= :last ORDER BY first_seq",
+        {"account": account, "first": seqs[0], "last": seqs[-1]},
     ):
         held = np.frombuffer(entries, _DIRECTORY_ENTRY)
         here = wanted[(wanted >= row_seq) & (wanted < end_seq)]
