@@ -130,13 +130,13 @@ class Lookups:
             detail,
             reports,
         ) in self._connection.execute(
-            "SELECT a.* FROM json_each(?1) AS wanted"
+            "SELECT a.* FROM json_each(:pushes) AS wanted"
             " CROSS JOIN attempts AS a ON a.push = wanted.value"
             " UNION ALL SELECT p.id, p.attempts, p.started_at, p.duration_ms, p.outcome,"
-            " p.http_status, p.answer, p.detail, p.reports_sent FROM json_each(?1) AS wanted"
+            " p.http_status, p.answer, p.detail, p.reports_sent FROM json_each(:pushes) AS wanted"
             " CROSS JOIN pushes AS p ON p.id = wanted.value WHERE p.outcome IS NOT NULL"
             " ORDER BY 1, 2",
-            (str(list(pushes)),),
+            {"pushes": str(list(pushes))},
         ):
             found.setdefault(push, []).append(
                 Attempt(
