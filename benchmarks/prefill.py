@@ -9,9 +9,9 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from statuspush.bench.rig import DATABASE
 from statuspush.core.batch import make_batch
 from statuspush.core.report import Submission
+from statuspush.launch import DATABASE
 from statuspush.store.sqlite import SqliteStore
 
 COPIED_BYTES = 4 * 10**9

@@ -20,8 +20,8 @@ from rich.table import Table
 from benchmarks.benchmark import Benchmark, Run, Setup, of, rows_of_medians, table
 from benchmarks.days import DAY_MS, Stretch, live, open_accounts
 from statuspush.bench import trial
-from statuspush.bench.rig import DATABASE
 from statuspush.bench.trial import EVEN
+from statuspush.launch import DATABASE
 from statuspush.store.sqlite import SqliteStore
 
 SECONDS = 8.0
@@ -57,7 +57,7 @@ class Yesterday:
 
     def retention(self, due: float) -> dict[str, str]:
         """The setting with which the first report falls due at a moment (wall time, seconds)."""
-        return {"STATUSPUSH_RETENTION_DAYS": f"{1 + (due - self.now) / 86_400:.9f}"}
+        return {"retention_days": f"{1 + (due - self.now) / 86_400:.9f}"}
 
 
 def yesterday(folder: Path, accounts: Sequence[str], rate: int, seconds: float) -> Yesterday:

@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 import uvicorn
 
-from statuspush.bench.generator import prepared
-from statuspush.bench.load import Order
+from statuspush.bench.load_generator import Order
+from statuspush.bench.load_process import prepared
 from statuspush.bench.reports import Plan
 from statuspush.clock import SteadyClock
 from statuspush.link.store import RemoteStore

@@ -25,13 +25,13 @@ from benchmarks.benchmark import Benchmark, Run, Setup, kinds, of, spread, table
 from benchmarks.step_link import Ends
 from statuspush.bench.child import Child
 from statuspush.bench.reports import Plan
-from statuspush.bench.rig import DATABASE
 from statuspush.clock import SteadyClock
 from statuspush.core.ack import judge
 from statuspush.core.batch import make_batch
 from statuspush.core.contract import Mode
 from statuspush.core.outcome import SendResult
 from statuspush.core.report import read_submissions
+from statuspush.launch import DATABASE
 from statuspush.store.sqlite import SqliteStore
 from statuspush.telemetry import Telemetry
 from statuspush.transport import AddressGuard, PostRequest, Transport

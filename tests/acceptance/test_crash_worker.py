@@ -124,7 +124,7 @@ def test_the_service_ends_when_no_worker_can_start(closing, tmp_path):
     )
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     service = Service(tmp_path, environment={"PYTHONPATH": path})
-    closing.callback(service.close)
+    closing.callback(service.stop)
     service.process = service.spawn()
     assert service.ended(20) == 1
     assert service.log("workers die before they are ready")

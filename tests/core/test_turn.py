@@ -8,7 +8,7 @@ from statuspush.core.contract import Mode
 from statuspush.core.lifecycle import Retry
 from statuspush.core.outcome import Outcome, Verdict
 from statuspush.core.standing import NEW, after_attempt
-from statuspush.core.turn import Turn, byte_cap, learn, may_claim, next_turn
+from statuspush.core.turn import Turn, learn, may_claim, next_turn
 
 NOW = 1000
 FAILING = after_attempt(
@@ -97,14 +97,6 @@ def test_only_the_retry_is_sent_while_a_retry_of_a_failing_endpoint_waits(
     if failing and retry is not None:
         assert chosen == Turn(retry[0], 2)
     assert (chosen is None) is (fresh is None and retry is None and not uncut)
-
-
-@pytest.mark.parametrize(
-    ("given_cap", "learned", "cap"),
-    [(None, None, None), (500, None, 500), (None, 400, 400), (500, 400, 400), (300, 400, 300)],
-)
-def test_the_smaller_cap_holds(given_cap, learned, cap):
-    assert byte_cap(given_cap, learned) == cap
 
 
 def test_a_learned_size_only_shrinks():

@@ -5,8 +5,9 @@ import pytest
 from statuspush.core.lifecycle import Deliver, Retry
 from statuspush.core.outcome import INTERRUPTED, Outcome, Verdict
 from statuspush.core.push import Attempt
+from statuspush.core.settings import PushSettings
 from statuspush.dispatcher.open_sends import OpenSends
-from statuspush.store.base import ClaimedPush, PushSettings, Recording
+from statuspush.store.base import ClaimedPush, Recording
 
 SETTINGS = PushSettings(url="https://customer.example/", secret="whsec_x")
 

@@ -8,6 +8,7 @@ import pytest
 
 from statuspush.core.batch import Batch
 from statuspush.core.errors import ServiceError
+from statuspush.core.settings import PushSettings
 from statuspush.core.words import Words
 from statuspush.link.calls import Calls, LinkLost
 from statuspush.link.frames import Link
@@ -21,7 +22,6 @@ from statuspush.link.messages import (
 from statuspush.store.base import (
     ClaimedPush,
     Conflict,
-    PushSettings,
     StoreUnavailable,
     UnknownAccount,
 )

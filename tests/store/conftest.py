@@ -190,7 +190,7 @@ class Desk:
         return account
 
     async def set(self, account="acme", **settings):
-        await self.store.change_push(account, settings, self.now)
+        return await self.store.change_push(account, settings, self.now)
 
     async def learn(self, size, account="acme"):
         """Let the account's endpoint refuse a push, so that this size is remembered."""

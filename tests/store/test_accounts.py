@@ -1,34 +1,37 @@
 """Facts about accounts, their settings, and the secrets of the service."""
 
 import asyncio
+import dataclasses
 
 import pytest
 
 from statuspush.core.contract import Mode, Wire
 from statuspush.core.lifecycle import State
+from statuspush.core.settings import InvalidSettings, PushSettings
 from statuspush.store.base import (
     AccountFilter,
     Conflict,
     Health,
-    PushSettings,
     StateCounts,
     UnknownAccount,
     UnknownPush,
 )
 
-CHANGES = {
-    "mode": Mode.PAUSED,
-    "url": "https://customer.example/path?a=%2B",
-    "wire": Wire.DOUBLE,
-    "max_reports": 7,
-    "max_bytes": 100_000,
-    "max_in_flight": 3,
-    "connect_seconds": 1.25,
-    "timeout_seconds": 9.5,
-    "secret": "whsec_秘密",
-    "headers": (("X-One", "1"), ("X-Two", "zwei ✓")),
-}
-SETTINGS = PushSettings(**CHANGES)
+SETTINGS = PushSettings(
+    mode=Mode.PAUSED,
+    url="https://customer.example/path?a=%2B",
+    wire=Wire.DOUBLE,
+    max_reports=7,
+    max_bytes=100_000,
+    max_in_flight=3,
+    connect_seconds=1.25,
+    timeout_seconds=9.5,
+    secret="whsec_秘密",
+    headers=(("X-One", "1"), ("X-Two", "zwei ✓")),
+)
+
+
+EVERYTHING = {field.name: getattr(SETTINGS, field.name) for field in dataclasses.fields(SETTINGS)}
 
 
 async def test_a_new_account_is_off_and_empty(desk):
@@ -37,6 +40,7 @@ async def test_a_new_account_is_off_and_empty(desk):
     assert account.name == "Acme"
     assert account.created_at == desk.now
     assert account.push == PushSettings()
+    assert account.learned_max_bytes is None
     assert account.pushes == account.reports == StateCounts()
     assert account.health == Health()
     assert account.accepted_reports == account.waiting_reports == 0
@@ -131,7 +135,7 @@ async def test_a_change_of_settings_that_were_changed_since_is_refused(desk):
     await desk.account()
     seen = (await desk.get()).revision
     await desk.store.change_push("acme", {"max_reports": 9}, desk.now, revision=seen)
-    with pytest.raises(Conflict, match="somebody else"):
+    with pytest.raises(Conflict, match="somebody changed"):
         await desk.store.change_push("acme", {"max_reports": 8}, desk.now, revision=seen)
     assert (await desk.get()).push.max_reports == 9
 
@@ -175,15 +179,105 @@ async def test_asking_for_an_unknown_account_says_so(desk, ask):
 
 async def test_settings_come_back_as_given(desk):
     await desk.account()
-    await desk.set(**CHANGES)
-    assert (await desk.get()).push == SETTINGS
+    changed, _ = await desk.set(**EVERYTHING)
+    assert changed == (await desk.get()).push == SETTINGS
 
 
 async def test_settings_come_back_as_given_after_a_restart(desk):
     await desk.account()
-    await desk.set(**CHANGES)
+    await desk.set(**EVERYTHING)
     await desk.reopen()
     assert (await desk.get()).push == SETTINGS
+
+
+async def test_settings_that_are_not_named_stay(desk):
+    await desk.account(max_reports=9)
+    await desk.set(wire=Wire.PLAIN)
+    settings = (await desk.get()).push
+    assert (settings.max_reports, settings.wire, settings.url) == (9, Wire.PLAIN, desk.URL)
+
+
+async def test_changes_made_at_the_same_time_are_all_kept(desk):
+    await desk.account()
+    changes = ({"max_in_flight": 7}, {"wire": Wire.DOUBLE}, {"timeout_seconds": 20.0})
+    await asyncio.gather(*(desk.set(**one) for one in changes))
+    settings = (await desk.get()).push
+    assert all(getattr(settings, name) == v for one in changes for name, v in one.items())
+
+
+async def test_changes_that_do_not_go_together_change_nothing(desk):
+    await desk.account()
+    before = await desk.get()
+    with pytest.raises(InvalidSettings, match="url is needed"):
+        await desk.set(url=None, max_reports=9)
+    assert await desk.get() == before
+
+
+async def test_each_change_makes_a_later_revision(desk):
+    await desk.account()
+    first = (await desk.get()).revision
+    _, second = await desk.set(max_reports=9)
+    assert first < second == (await desk.get()).revision
+
+
+async def test_a_change_to_the_same_values_is_no_change(desk):
+    await desk.account(max_reports=9)
+    revision = (await desk.get()).revision
+    _, after = await desk.set(max_reports=9)
+    assert after == revision
+
+
+async def test_a_change_on_the_present_revision_is_made(desk):
+    await desk.account()
+    revision = (await desk.get()).revision
+    changed, _ = await desk.store.change_push(
+        "acme", {"max_reports": 9}, desk.now, revision=revision
+    )
+    assert changed.max_reports == 9
+
+
+@pytest.mark.parametrize("restart", [False, True])
+async def test_a_change_on_an_earlier_revision_is_refused(desk, restart):
+    await desk.account()
+    revision = (await desk.get()).revision
+    await desk.set(wire=Wire.PLAIN)
+    if restart:
+        desk.turn(minutes=1)
+        await desk.reopen()
+    with pytest.raises(Conflict, match="changed"):
+        await desk.store.change_push("acme", {"max_reports": 9}, desk.now, revision=revision)
+    assert (await desk.get()).push.max_reports == PushSettings().max_reports
+
+
+async def test_what_was_learned_of_a_size_makes_no_revision(desk):
+    await desk.account()
+    revision = (await desk.get()).revision
+    await desk.learn(1000)
+    assert (await desk.get()).revision == revision
+
+
+@pytest.mark.parametrize(
+    "change", [{"max_in_flight": 2}, {"timeout_seconds": 9.0}, {"mode": Mode.PAUSED}, {}]
+)
+async def test_the_learned_size_survives_a_change_of_something_else(desk, change):
+    await desk.account()
+    await desk.learn(1000)
+    await desk.set(**change)
+    assert (await desk.get()).learned_max_bytes == 1000
+    await desk.reopen()
+    assert (await desk.get()).learned_max_bytes == 1000
+
+
+@pytest.mark.parametrize(
+    "change", [{"url": "https://new.example/"}, {"max_reports": 9}, {"max_bytes": 50_000}]
+)
+async def test_the_learned_size_is_forgotten_when_the_url_or_a_size_changes(desk, change):
+    await desk.account()
+    await desk.learn(1000)
+    await desk.set(**change)
+    assert (await desk.get()).learned_max_bytes is None
+    await desk.reopen()
+    assert (await desk.get()).learned_max_bytes is None
 
 
 async def test_an_account_in_which_nothing_waits_can_be_deleted(desk):

@@ -6,6 +6,7 @@ import pytest
 
 from statuspush.core.contract import Mode, Wire
 from statuspush.core.lifecycle import State
+from statuspush.core.settings import InvalidSettings
 from statuspush.core.wire import body
 
 
@@ -218,11 +219,13 @@ async def test_a_claim_keeps_the_settings_of_its_time(desk):
     assert claim.settings.secret == "one"
 
 
-async def test_nothing_is_claimed_without_a_url(desk):
-    await desk.account(url=None)
+async def test_an_account_is_not_on_without_a_url(desk):
+    with pytest.raises(InvalidSettings, match="url is needed"):
+        await desk.account(url=None)
+    await desk.set(mode=Mode.PAUSED)
     await desk.submit()
     assert await desk.claim() == []
-    await desk.set(url=desk.URL)
+    await desk.set(mode=Mode.ON, url=desk.URL)
     assert len(await desk.claim()) == 1
 
 

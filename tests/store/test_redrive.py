@@ -108,7 +108,7 @@ async def test_nothing_is_redriven_without_a_url(desk):
     await desk.account()
     await desk.submit()
     old = await desk.exhaust()
-    await desk.set(url=None)
+    await desk.set(mode=Mode.PAUSED, url=None)
     with pytest.raises(Conflict, match="URL"):
         await desk.store.redrive_push(old.id, desk.now)
     with pytest.raises(Conflict, match="URL"):

@@ -59,13 +59,6 @@ def next_turn(
     return Turn(first[0], first[2])
 
 
-def byte_cap(max_bytes: int | None, learned_max_bytes: int | None) -> int | None:
-    """Largest body of a push: the account's setting, or less if an answer of 413 taught it."""
-    if max_bytes is None or learned_max_bytes is None:
-        return learned_max_bytes if max_bytes is None else max_bytes
-    return min(max_bytes, learned_max_bytes)
-
-
 def learn(known: int | None, half_bytes: int) -> int:
     """The size learned from an answer of 413, beside what was known before."""
     return half_bytes if known is None else min(known, half_bytes)

@@ -14,7 +14,8 @@ from statuspush.config import Settings
 from statuspush.core.batch import Batch
 from statuspush.core.errors import InputError, ServiceError
 from statuspush.core.moment import Milliseconds
-from statuspush.store.base import ClaimedPush, PushSettings, Recording
+from statuspush.core.settings import PushSettings
+from statuspush.store.base import ClaimedPush, Recording
 
 
 class Send(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from statuspush.core.contract import VOICE_STATUS, Mode, Wire
 from statuspush.core.errors import InputError, ServiceError
 from statuspush.core.lifecycle import Decision, State
 from statuspush.core.moment import Milliseconds
 from statuspush.core.outcome import Verdict
 from statuspush.core.push import Attempt
+from statuspush.core.settings import PushSettings
 from statuspush.core.words import Words
 
 
@@ -51,22 +51,6 @@ class UnknownPush(InputError):
 
 class Conflict(InputError):
     """The call makes sense, but not in the present state; the text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class PushSettings:
-    """Settings of an account's push interface (contract sections 1 to 4)."""
-
-    mode: Mode = Mode.OFF
-    url: str | None = None
-    wire: Wire = Wire.ROBUST
-    max_reports: int = VOICE_STATUS.max_reports
-    max_bytes: int | None = None
-    max_in_flight: int = 1
-    connect_seconds: float = 5.0
-    timeout_seconds: float = 15.0
-    secret: str | None = None
-    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

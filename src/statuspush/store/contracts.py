@@ -21,6 +21,7 @@ from typing import Protocol
 from statuspush.core.batch import Batch
 from statuspush.core.lifecycle import State
 from statuspush.core.moment import Milliseconds
+from statuspush.core.settings import PushSettings
 from statuspush.store.base import (
     Account,
     AccountFilter,
@@ -29,7 +30,6 @@ from statuspush.store.base import (
     ClaimedPush,
     PushDetail,
     PushPage,
-    PushSettings,
     Recording,
     Redriven,
     ReportHistory,

@@ -1,13 +1,15 @@
 """The front of the transport: one POST, one result."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Protocol
 
 import statuspush
 from statuspush.core.outcome import Cause, SendResult, Unanswered
+from statuspush.core.push_request import PostRequest
+from statuspush.core.url import InvalidUrl, ParsedUrl, validate_url
 from statuspush.transport import tls
 from statuspush.transport.connection import HttpConnection, Origin
 from statuspush.transport.deadlines import Deadlines
@@ -17,7 +19,6 @@ from statuspush.transport.headers import header_block
 from statuspush.transport.pool import IdlePool
 from statuspush.transport.proxy import parse_proxy
 from statuspush.transport.resolver import Resolver, SystemResolver
-from statuspush.transport.url import InvalidUrl, ParsedUrl, validate_url
 
 MAX_CONNECTION_SECONDS: Final = 300.0
 """Age after which a connection is not used again, so that a changed DNS entry is noticed."""
@@ -34,27 +35,6 @@ class Sending(Protocol):
     def cancel(self) -> object:
         """Give it up and close its connection; its ``done`` is not called."""
         ...
-
-
-@dataclass(slots=True)  # frozen would take 1 µs more to make
-class PostRequest:
-    """What to send, where, and for how long at most."""
-
-    url: str
-    """The customer's URL."""
-    headers: Sequence[tuple[str, str]]
-    """Headers in order, complete apart from Host, Content-Length, Connection, User-Agent and
-    Accept-Encoding, which the transport writes itself and refuses here."""
-    body: bytes = field(repr=False)
-    """The body as it goes over the wire."""
-    shared_headers: tuple[tuple[str, str], ...] = ()
-    """Headers that go out before :attr:`headers` and are the same for many requests: they are
-    checked and encoded once, which saves 1 µs per request."""
-    connect_seconds: float = 5.0
-    """Limit on lookup, connect, tunnel and TLS together, in seconds."""
-    timeout_seconds: float = 15.0
-    """Limit on everything, from the call of :meth:`Transport.post` to the last byte of the
-    answer, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from statuspush.core.outcome import Cause, Unanswered
+from statuspush.core.url import ParsedUrl
 from statuspush.transport import tls
 from statuspush.transport.connection import HttpConnection
 from statuspush.transport.guard import AddressGuard
 from statuspush.transport.proxy import Proxy, ProxyError, TunnelProtocol, open_tunnel
 from statuspush.transport.resolver import Address, Resolver
-from statuspush.transport.url import ParsedUrl
 
 _OUR_OWN: Final = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}

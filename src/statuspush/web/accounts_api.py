@@ -2,17 +2,19 @@
 
 import hashlib
 import secrets
+from contextlib import suppress
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from statuspush.core.rules import ACCOUNT_PATTERN
+from statuspush.core.settings import SCHEMA, InvalidSettings, PushSettings, read_changes
 from statuspush.core.words import Words
-from statuspush.store.base import AccountFilter
-from statuspush.web import problems, push_settings
-from statuspush.web.dependencies import InWeb
-from statuspush.web.document import WITH_BODY, answers, json_body, query
+from statuspush.store.base import AccountFilter, Conflict
+from statuspush.web import problems
+from statuspush.web.dependencies import InWeb, Web
+from statuspush.web.document import ETAG, IF_MATCH, WITH_BODY, answers, json_body, query
 from statuspush.web.fields import (
     MAX_NAME,
     flag,
@@ -24,7 +26,14 @@ from statuspush.web.fields import (
 )
 from statuspush.web.present import account_view, settings_view, verdict_view
 from statuspush.web.problems import Problem
-from statuspush.web.requests import AccountInPath, InLanguage, read_object, read_query
+from statuspush.web.requests import (
+    AccountInPath,
+    InLanguage,
+    etag,
+    read_object,
+    read_query,
+    revisions,
+)
 from statuspush.web.views import (
     AccountsView,
     AccountView,
@@ -39,6 +48,10 @@ APIKEY_BYTES: Final = 32
 MAX_PAGE: Final = 1000
 DEFAULT_PAGE: Final = 100
 MAX_PREFIX: Final = 64
+_CHANGED: Final = Words(
+    "the settings were changed since you read them: read them again and repeat your change",
+    "设置在您读取之后已被修改：请重新读取，再提交您的修改",
+)
 
 _NAME_BODY: Final[dict[str, Any]] = {
     "type": "object",
@@ -155,11 +168,15 @@ async def list_accounts(request: Request, web: InWeb, language: InLanguage) -> A
 @router.get(
     "/{account}",
     summary="One account",
-    responses=answers(problems.NOT_FOUND, problems.VALIDATION),
+    responses={200: {"headers": ETAG}, **answers(problems.NOT_FOUND, problems.VALIDATION)},
 )
-async def get_account(account: AccountInPath, web: InWeb, language: InLanguage) -> AccountView:
+async def get_account(
+    account: AccountInPath, response: Response, web: InWeb, language: InLanguage
+) -> AccountView:
     """With settings, counts by state, the backlog and its age, and the endpoint's health."""
-    return account_view(await web.store.get_account(account), web.now(), language)
+    found = await web.store.get_account(account)
+    response.headers["ETag"] = etag(found.revision)
+    return account_view(found, web.now(), language)
 
 
 @router.delete(
@@ -181,8 +198,7 @@ async def get_account(account: AccountInPath, web: InWeb, language: InLanguage) 
 async def delete_account(account: AccountInPath, request: Request, web: InWeb) -> Response:
     """Refused while reports wait or are being sent, unless forced."""
     parameters = read_query(request, {"force": flag})
-    async with web.alone(account):
-        await web.store.delete_account(account, force=parameters.get("force", False), now=web.now())
+    await web.store.delete_account(account, force=parameters.get("force", False), now=web.now())
     return Response(status_code=204)
 
 
@@ -190,19 +206,41 @@ async def delete_account(account: AccountInPath, request: Request, web: InWeb) -
     "/{account}/push",
     summary="Change push settings",
     response_description="All settings after the change.",
-    responses=answers(*WITH_BODY, problems.NOT_FOUND),
-    openapi_extra={"requestBody": json_body(push_settings.SCHEMA)},
+    responses={
+        200: {"headers": ETAG},
+        **answers(*WITH_BODY, problems.NOT_FOUND, problems.PRECONDITION_FAILED),
+    },
+    openapi_extra={"requestBody": json_body(SCHEMA), "parameters": [IF_MATCH]},
 )
-async def patch_push(account: AccountInPath, request: Request, web: InWeb) -> PushSettingsView:
-    """A change holds for every send after it, also for pushes that wait already."""
+async def patch_push(
+    account: AccountInPath, request: Request, response: Response, web: InWeb
+) -> PushSettingsView:
+    """A change holds for every send after it, also for pushes that wait already.
+
+    Only the reports of a push are fixed at its first send. Settings that others change at the
+    same moment keep their changes.
+    """
     patch = await read_object(request)
-    async with web.alone(account):
-        current = await web.store.get_account(account)
-        wanted = push_settings.changed(current.push, patch)
-        changes = {name: getattr(wanted, name) for name in patch}
-        await web.store.change_push(account, changes, web.now())
-        after = await web.store.get_account(account)
-    return settings_view(after.push, after.learned_max_bytes)
+    try:
+        changes = read_changes(patch)
+    except InvalidSettings as error:
+        raise error.together_with((await web.store.get_account(account)).push) from None
+    settings, revision = await _change(account, changes, request, web)
+    response.headers["ETag"] = etag(revision)
+    return settings_view(settings, (await web.store.get_account(account)).learned_max_bytes)
+
+
+async def _change(
+    account: str, changes: dict[str, object], request: Request, web: Web
+) -> tuple[PushSettings, int]:
+    """Make the change, if the client names no revision or the present one among others."""
+    named = revisions(request.headers.get("if-match"))
+    if named is None:
+        return await web.store.change_push(account, changes, web.now())
+    for revision in named:
+        with suppress(Conflict):  # at most one of them is the present one
+            return await web.store.change_push(account, changes, web.now(), revision=revision)
+    raise Problem(problems.PRECONDITION_FAILED, _CHANGED)
 
 
 @router.post(

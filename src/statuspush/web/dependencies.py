@@ -1,11 +1,8 @@
 """What the application is given, and how handlers reach it."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Protocol
-from weakref import WeakValueDictionary
 from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Request
@@ -58,8 +55,6 @@ class Web:
     """The dependencies and what the handlers share."""
 
     deps: WebDependencies
-    locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
-    """By account: its settings are read, changed and written by one request at a time."""
     tested: set[str] = field(default_factory=set)
     """Accounts to which a test push is under way."""
 
@@ -71,15 +66,6 @@ class Web:
     def now(self) -> Milliseconds:
         """Time for whatever a handler does."""
         return self.deps.clock.now()
-
-    @asynccontextmanager
-    async def alone(self, account: str) -> AsyncIterator[None]:
-        """Hold the account's lock. It vanishes with the last request that waits for it."""
-        lock = self.locks.get(account)
-        if lock is None:
-            lock = self.locks[account] = asyncio.Lock()
-        async with lock:
-            yield
 
 
 async def _web(request: Request) -> Web:

@@ -10,19 +10,18 @@ from statuspush.core.hints import hint
 from statuspush.core.moment import Milliseconds
 from statuspush.core.outcome import Tested, Verdict
 from statuspush.core.push import Attempt
+from statuspush.core.settings import PushSettings, body_limit, shown
 from statuspush.core.words import Language
 from statuspush.store.base import (
     Account,
     Health,
     PushDetail,
-    PushSettings,
     PushSummary,
     ReportHistory,
     StateCounts,
 )
 from statuspush.web.fields import rfc3339
 from statuspush.web.views import (
-    MASK,
     AccountView,
     AttemptView,
     Counts,
@@ -42,21 +41,11 @@ _read_lines: Final = msgspec.json.Decoder(dict[str, Any]).decode_lines
 
 
 def settings_view(settings: PushSettings, learned_max_bytes: int | None) -> PushSettingsView:
-    """Settings without what is secret in them."""
-    limits = [limit for limit in (settings.max_bytes, learned_max_bytes) if limit]
+    """Settings without what is secret in them, and the learned size."""
     return PushSettingsView(
-        mode=settings.mode,
-        url=settings.url,
-        wire=settings.wire,
-        max_reports=settings.max_reports,
-        max_bytes=settings.max_bytes,
+        **shown(settings),
         learned_max_bytes=learned_max_bytes,
-        effective_max_bytes=min(limits, default=None),
-        max_in_flight=settings.max_in_flight,
-        connect_seconds=settings.connect_seconds,
-        timeout_seconds=settings.timeout_seconds,
-        secret="set" if settings.secret else None,
-        headers={name: MASK for name, _ in settings.headers},
+        effective_max_bytes=body_limit(settings, learned_max_bytes),
     )
 
 

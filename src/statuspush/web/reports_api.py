@@ -17,20 +17,18 @@ from statuspush.core.rules import (
     MOBILE_PATTERN,
     TIME_PATTERN,
 )
+from statuspush.core.values import Mistake, Rule, mistake, wrong_value
 from statuspush.core.words import Words
 from statuspush.web import problems
 from statuspush.web.dependencies import InWeb
 from statuspush.web.document import WITH_BODY, answers, query
 from statuspush.web.fields import (
-    Rule,
     length,
-    mistake,
     name_of_account,
     whole_number,
-    wrong_value,
 )
 from statuspush.web.present import history_view
-from statuspush.web.problems import Mistake, invalid
+from statuspush.web.problems import invalid
 from statuspush.web.requests import InLanguage, read_query
 from statuspush.web.views import HistoriesView, View
 
@@ -181,15 +179,18 @@ async def submit_reports() -> AcceptedView:
     raise NotImplementedError
 
 
+_DIGITS: Final = Words(
+    "3 to 20 digits, with or without a leading +", "3 到 20 位数字，前面可以有 +"
+)
+
+
 def _mobile(value: object) -> str:
     text = str(value)
     # An unescaped plus is a space by the rules of queries; no number begins with a space.
     if text.startswith(" "):
         text = "+" + text[1:]
     if not _MOBILE.fullmatch(text):
-        raise wrong_value(
-            text, "3 to 20 digits, with or without a leading +", " 3 到 20 位数字，前面可以有 +"
-        )
+        raise wrong_value(text, _DIGITS)
     return text
 
 

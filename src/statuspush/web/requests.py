@@ -10,10 +10,11 @@ import msgspec
 from fastapi import Depends, Path, Request
 
 from statuspush.core.rules import ACCOUNT_PATTERN
+from statuspush.core.values import Rule, Wrong, mistake
 from statuspush.core.words import Language, Words
 from statuspush.web import problems
 from statuspush.web.body import read_body
-from statuspush.web.fields import Rule, Wrong, mistake, name_of_account, read_fields
+from statuspush.web.fields import name_of_account, read_fields
 from statuspush.web.language import preferred
 from statuspush.web.problems import Problem, invalid
 
@@ -30,6 +31,7 @@ _UTF8: Final = frozenset({"utf-8", "utf8", "us-ascii"})
 _PUSH_ID: Final = re.compile("[A-Za-z0-9_-]{1,64}")
 # RFC 6750; the scheme's name is case-insensitive as in all of HTTP.
 _BEARER: Final = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +([!-~]+) *")
+_REVISION: Final = re.compile('"([0-9]{1,18})"')
 _CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="statuspush"'}
 
 
@@ -134,6 +136,23 @@ def read_query(request: Request, rules: dict[str, Rule]) -> dict[str, Any]:
             )
         )
     return read_fields(values, rules)
+
+
+def etag(revision: int) -> str:
+    """The revision of settings as a header writes it (RFC 9110 section 8.8.3)."""
+    return f'"{revision}"'
+
+
+def revisions(if_match: str | None) -> list[int] | None:
+    """The revisions that ``If-Match`` names (RFC 9110 section 13.1.1).
+
+    None if it names none in particular: without the header, and for ``*``. A tag that is none of
+    ours matches no revision.
+    """
+    if if_match is None or if_match.strip() == "*":
+        return None
+    tags = (tag.strip() for tag in if_match.split(","))
+    return [int(match[1]) for match in map(_REVISION.fullmatch, tags) if match]
 
 
 async def _language(request: Request) -> Language:

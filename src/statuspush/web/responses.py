@@ -12,10 +12,11 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Send
 
+from statuspush.core.values import Mistake
 from statuspush.core.words import Language, Words
 from statuspush.web import problems
 from statuspush.web.language import preferred
-from statuspush.web.problems import Kind, Mistake, Problem, invalid, problem_of, render
+from statuspush.web.problems import Kind, Problem, invalid, problem_of, render
 
 SECURITY_HEADERS: Final = {"X-Content-Type-Options": "nosniff"}
 NO_STORE: Final = {"Cache-Control": "no-store"}

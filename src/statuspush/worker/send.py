@@ -1,24 +1,25 @@
 """Send: build the body, POST it, judge the answer, decide what follows."""
 
 import time
-from collections.abc import Sequence
 from typing import Protocol
 
 from msgspec.structs import replace
 
 from statuspush.clock import Clock
-from statuspush.core import signature, wire
+from statuspush.core import wire
 from statuspush.core.ack import judge
-from statuspush.core.contract import PUSH_HEADERS, VOICE_STATUS, Kind
+from statuspush.core.contract import VOICE_STATUS, Kind
 from statuspush.core.fragment import sample_fragments
 from statuspush.core.lifecycle import Halve, Retry, decide
 from statuspush.core.moment import Milliseconds
 from statuspush.core.outcome import INTERRUPTED, Outcome, SendResult, Tested, Verdict
 from statuspush.core.push import Attempt
-from statuspush.store.base import ClaimedPush, PushSettings, Recording
+from statuspush.core.push_request import PostRequest, push_request
+from statuspush.core.settings import PushSettings
+from statuspush.store.base import ClaimedPush, Recording
 from statuspush.store.push_id import show
 from statuspush.telemetry import Telemetry
-from statuspush.transport import Done, PostRequest, Sending
+from statuspush.transport import Done, Sending
 
 _SHORTAGE_MS = 5_000
 """Until a send is tried again that failed for want of descriptors or ports of our own."""
@@ -150,24 +151,15 @@ class Send:
         self, settings: PushSettings, fragments: bytes, *, push: str, attempt: int
     ) -> PostRequest:
         """The POST of a push (contract section 2), with the headers beyond it (section 5)."""
-        body = wire.body(fragments, settings.wire, self._kind)
-        headers = [("webhook-id", push), ("X-Push-Attempt", str(attempt))]
-        if settings.secret is not None:
-            headers.extend(_signed(settings.secret, push, body))
-        return PostRequest(
-            url=settings.url or "",
-            headers=headers,
-            body=body,
-            shared_headers=(*PUSH_HEADERS, *settings.headers),
+        return push_request(
+            settings.url or "",
+            wire.body(fragments, settings.wire, self._kind),
+            push=push,
+            attempt=attempt,
+            # The wall clock, not ours: receivers compare it with theirs.
+            signed_at=int(time.time()),
+            secret=settings.secret,
+            extra_headers=settings.headers,
             connect_seconds=settings.connect_seconds,
             timeout_seconds=settings.timeout_seconds,
         )
-
-
-def _signed(secret: str, push: str, body: bytes) -> Sequence[tuple[str, str]]:
-    # The wall clock, not ours: receivers compare it with theirs and refuse what is minutes off.
-    timestamp = int(time.time())
-    return (
-        ("webhook-timestamp", str(timestamp)),
-        ("webhook-signature", signature.sign(secret, push, timestamp, body)),
-    )

@@ -336,7 +336,8 @@ LIMITED = """
 import asyncio, resource, sys
 from statuspush.core.batch import make_batch
 from statuspush.core.report import Submission
-from statuspush.store.base import PushSettings, StoreUnavailable
+from statuspush.store.base import StoreUnavailable
+from statuspush.core.settings import PushSettings
 from statuspush.storage import damage
 from statuspush.store.sqlite import SqliteStore
 from statuspush.store.sqlite.sizes import Sizes

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from statuspush.core.contract import Mode
 from statuspush.core.lifecycle import State
+from statuspush.core.settings import PushSettings
 from statuspush.storage.file import Schema
-from statuspush.store.base import PushSettings, StoreUnavailable
+from statuspush.store.base import StoreUnavailable
 from statuspush.store.sqlite import SqliteStore, file
 from statuspush.store.sqlite.push_index import DirectoryStep, PushIndex
 from statuspush.store.sqlite.sizes import Sizes
@@ -37,25 +38,32 @@ class Shelf:
         else:
             self.index.recent.add(self.rows)
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.connection.close()
+
     def of(self, account):
         return [(push, seq) for push, owner, seq in self.rows if owner == account]
 
 
 @given(pushes=PUSHES, share=st.floats(0, 1), below=st.integers(0, 320))
 def test_the_newest_pushes_of_an_account_come_first(pushes, share, below):
-    shelf = Shelf(pushes, int(share * len(pushes)))
-    for account in (1, 2, 3):
-        found = [p for part in shelf.index.newest(shelf.connection, account, below) for p in part]
-        assert found == sorted((p for p, _ in shelf.of(account) if p < below), reverse=True)
+    with Shelf(pushes, int(share * len(pushes))) as shelf:
+        for account in (1, 2, 3):
+            parts = shelf.index.newest(shelf.connection, account, below)
+            found = [push for part in parts for push in part]
+            assert found == sorted((p for p, _ in shelf.of(account) if p < below), reverse=True)
 
 
 @given(pushes=PUSHES, share=st.floats(0, 1), first=st.integers(0, 320), end=st.integers(0, 320))
 def test_the_pushes_between_two_ids_come_oldest_first(pushes, share, first, end):
-    shelf = Shelf(pushes, int(share * len(pushes)))
-    for account in (1, 2, 3):
-        parts = shelf.index.oldest(shelf.connection, account, first, end)
-        found = [push for part in parts for push in part]
-        assert found == sorted(p for p, _ in shelf.of(account) if first <= p < end)
+    with Shelf(pushes, int(share * len(pushes))) as shelf:
+        for account in (1, 2, 3):
+            parts = shelf.index.oldest(shelf.connection, account, first, end)
+            found = [push for part in parts for push in part]
+            assert found == sorted(p for p, _ in shelf.of(account) if first <= p < end)
 
 
 @given(
@@ -64,12 +72,12 @@ def test_the_pushes_between_two_ids_come_oldest_first(pushes, share, first, end)
     ranges=st.lists(st.tuples(st.integers(1, 2500), st.integers(0, 600)), min_size=1, max_size=3),
 )
 def test_pushes_that_may_hold_a_report_are_all_found(pushes, share, ranges):
-    shelf = Shelf(pushes, int(share * len(pushes)))
     wanted = [(first, first + count) for first, count in ranges]
-    for account in (1, 2, 3):
-        found = shelf.index.holding(shelf.connection, account, wanted)
-        for (first, end), ids in zip(wanted, found, strict=True):
-            assert ids == {p for p, seq in shelf.of(account) if first - 500 < seq < end}
+    with Shelf(pushes, int(share * len(pushes))) as shelf:
+        for account in (1, 2, 3):
+            found = shelf.index.holding(shelf.connection, account, wanted)
+            for (first, end), ids in zip(wanted, found, strict=True):
+                assert ids == {p for p, seq in shelf.of(account) if first - 500 < seq < end}
 
 
 @pytest.mark.sizes(run_pushes=5)

@@ -1,6 +1,7 @@
 """Facts about accounts that number their reports alike: one pays nothing for the others."""
 
 import sqlite3
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -104,5 +105,6 @@ async def test_sids_of_a_file_of_the_second_version_are_known(tmp_path, monkeypa
             (appended,) = await store.append_reports([known], NOW)
             assert appended.duplicates == 2
         await store.close()
-    (size,) = sqlite3.connect(path).execute("SELECT length(filter) FROM runs").fetchone()
+    with closing(sqlite3.connect(path)) as connection:
+        (size,) = connection.execute("SELECT length(filter) FROM runs").fetchone()
     assert size == len(bits)

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Final
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from statuspush.core.errors import InputError, ServiceError
+from statuspush.extras import missing
 from statuspush.receiver.report import Report
 
 TIMEOUT_SECONDS: Final = 30.0
@@ -53,9 +54,7 @@ class BrokerSink(ABC):
         try:
             broker = self._make()
         except ImportError as error:
-            raise InputError(
-                f"{self._scheme} needs a library: pip install 'statuspush[brokers]'"
-            ) from error
+            raise missing("brokers", self._scheme) from error
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 await broker.connect()

@@ -11,6 +11,7 @@ import msgspec
 
 from statuspush.core.contract import VOICE_STATUS
 from statuspush.core.errors import InputError, ServiceError
+from statuspush.extras import missing
 from statuspush.receiver.report import Report
 
 if TYPE_CHECKING:
@@ -61,9 +62,7 @@ class PostgresqlSink:
         try:
             import psycopg  # noqa: PLC0415 - an extra
         except ImportError as error:
-            raise InputError(
-                "PostgreSQL needs a library: pip install 'statuspush[postgresql]'"
-            ) from error
+            raise missing("postgresql", "PostgreSQL") from error
         try:
             await self._connect()
         except (psycopg.Error, OSError, TimeoutError) as error:

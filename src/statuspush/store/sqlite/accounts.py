@@ -3,13 +3,11 @@
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
 
-from statuspush.core.contract import Mode, Wire
 from statuspush.core.lifecycle import State
 from statuspush.core.moment import Milliseconds
 from statuspush.core.push import Push
-from statuspush.store.base import PushSettings
+from statuspush.core.settings import PushSettings, as_document, from_document
 from statuspush.store.sqlite.hot import AccountState, Totals
 from statuspush.store.sqlite.progress import Progress
 
@@ -26,7 +24,7 @@ def insert_account(
     cursor = connection.execute(
         "INSERT INTO accounts (account, name, apikey_hash, created_at, settings)"
         " VALUES (?, ?, ?, ?, ?)",
-        (account, name, apikey_hash, now, _document(settings)),
+        (account, name, apikey_hash, now, json.dumps(as_document(settings))),
     )
     return int(cursor.lastrowid or 0), settings
 
@@ -35,7 +33,7 @@ def write_settings(connection: sqlite3.Connection, state: AccountState) -> None:
     """Write the settings of an account as they are in ``state``."""
     connection.execute(
         "UPDATE accounts SET settings = ?, revision = ? WHERE id = ?",
-        (_document(state.settings), state.revision, state.id),
+        (json.dumps(as_document(state.settings)), state.revision, state.id),
     )
 
 
@@ -49,7 +47,7 @@ def load_accounts(
             account=row[1],
             name=row[2],
             created_at=row[3],
-            settings=_settings(row[4]),
+            settings=from_document(json.loads(row[4])),
             progress=progress[row[0]],
             totals=totals,
             revision=row[5],
@@ -95,20 +93,4 @@ def load_under_way(connection: sqlite3.Connection) -> Iterable[Push]:
             " FROM pushes INDEXED BY pushes_under_way WHERE state IN ('waiting', 'sending')"
             " ORDER BY id"
         )
-    )
-
-
-def _document(settings: PushSettings) -> str:
-    return json.dumps({field.name: getattr(settings, field.name) for field in fields(settings)})
-
-
-def _settings(document: str) -> PushSettings:
-    read = json.loads(document)
-    return PushSettings(
-        **{
-            **read,
-            "mode": Mode(read["mode"]),
-            "wire": Wire(read["wire"]),
-            "headers": tuple((name, value) for name, value in read["headers"]),
-        }
     )

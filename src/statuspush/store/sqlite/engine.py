@@ -6,7 +6,6 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -19,6 +18,7 @@ from statuspush.core.contract import Mode
 from statuspush.core.errors import InputError
 from statuspush.core.lifecycle import State
 from statuspush.core.moment import Milliseconds
+from statuspush.core.settings import PushSettings, apply, learned_is_obsolete
 from statuspush.core.standing import trusted
 from statuspush.core.words import Words
 from statuspush.storage.checkpoint import Checkpoints
@@ -33,7 +33,6 @@ from statuspush.store.base import (
     Conflict,
     PushDetail,
     PushPage,
-    PushSettings,
     Recording,
     Redriven,
     ReportHistory,
@@ -68,7 +67,6 @@ from statuspush.telemetry import Telemetry
 T = TypeVar("T")
 _log = structlog.get_logger("store")
 
-_SIZES = ("url", "max_reports", "max_bytes")
 _LOOKED_AT = 2000
 """Accounts that one call looks at for a page, or for a figure before others get a turn."""
 
@@ -320,11 +318,11 @@ class SqliteStore:
             if revision is not None and revision != state.revision:
                 raise Conflict(
                     Words(
-                        f"the settings of {account} were changed by somebody else",
-                        f"账户 {account} 的设置已被他人修改",
+                        f"somebody changed the settings of {account} since you read them",
+                        f"账户 {account} 的设置在您读取之后已被他人修改",
                     )
                 )
-            settings = replace(before, **changes)  # type: ignore[arg-type]
+            settings = apply(before, changes)
             if settings == before:
                 return before, state.revision
             if settings.mode is Mode.OFF and not state.off:
@@ -335,10 +333,7 @@ class SqliteStore:
             write_settings(self._connection, state)
             if settings.url != before.url:
                 self._pushes.trust(state)
-            if any(
-                getattr(settings, n) != getattr(before, n)
-                for n in ("url", "max_reports", "max_bytes")
-            ):
+            if learned_is_obsolete(before, settings):
                 state.progress.learned_max_bytes = None
                 self._pushes.touched(state)
             self._turns.consider(state, now)

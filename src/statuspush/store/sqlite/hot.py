@@ -13,9 +13,9 @@ from statuspush.core.contract import Mode
 from statuspush.core.lifecycle import State
 from statuspush.core.moment import Milliseconds
 from statuspush.core.push import Push
+from statuspush.core.settings import PushSettings, body_limit
 from statuspush.core.standing import Standing
 from statuspush.core.turn import Due, Turn
-from statuspush.store.base import PushSettings
 from statuspush.store.sqlite.progress import Progress
 
 
@@ -86,7 +86,7 @@ class AccountState:
         """Largest body of a new push."""
         if self.settings.max_bytes is None and self.progress.learned_max_bytes is None:
             return None
-        return turn.byte_cap(self.settings.max_bytes, self.progress.learned_max_bytes)
+        return body_limit(self.settings, self.progress.learned_max_bytes)
 
     # reports (new ones are counted for many accounts in one go, in append.py)
 
