@@ -18,6 +18,7 @@ _PAUSE_SECONDS = 1.0
 _STORE_SECONDS = 2.0
 """How long the store may take to answer before its figures count as unknown."""
 _SKEW_WARNING_MS = 2000
+_FRESH_MS = 1000
 
 
 class HealthWatch:
@@ -41,6 +42,7 @@ class HealthWatch:
         self._open_sends = open_sends
         self._changed = changed
         self._warned = False
+        self._refreshed_at = -_FRESH_MS
         self.trouble: str | None = None
         """Why the store can't be relied on now, for anybody to read; None when it can."""
         self.broken = False
@@ -78,13 +80,21 @@ class HealthWatch:
             )
 
     async def refresh(self) -> None:
-        """Bring all figures up to date before they are shown."""
+        """Bring all figures up to date before they are shown; at most once a second."""
+        now = self._clock.now()
+        if now - self._refreshed_at < _FRESH_MS:
+            return
+        self._refreshed_at = now
         try:
             async with asyncio.timeout(_STORE_SECONDS):
                 await self._figures()
+                oldest = await self._store.oldest_waiting_at()
         except (ServiceError, TimeoutError):
             # A store in trouble is when the other metrics are needed most.
             self._telemetry.store_down()
+            return
+        age = 0.0 if oldest is None else max(0, now - oldest) / 1000
+        self._telemetry.oldest_waiting(age)
 
     async def _figures(self) -> None:
         figures = await self._store.figures()
@@ -96,7 +106,4 @@ class HealthWatch:
             bytes_on_disk=figures.bytes_on_disk,
             extra=figures.extra,
         )
-        oldest = figures.oldest_waiting_at
-        age = 0.0 if oldest is None else max(0, self._clock.now() - oldest) / 1000
-        self._telemetry.oldest_waiting(age)
         self._telemetry.in_flight(len(self._open_sends))

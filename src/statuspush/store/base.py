@@ -248,8 +248,6 @@ class StoreFigures:
     """Reports that wait or are being sent."""
     pushes_waiting: int
     pushes_sending: int
-    oldest_waiting_at: Milliseconds | None
-    """When the oldest of the waiting reports was accepted."""
     bytes_on_disk: int
     extra: Mapping[str, float] = field(default_factory=dict)
     """Figures of this engine only, by metric name."""

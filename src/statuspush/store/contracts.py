@@ -276,7 +276,14 @@ class Upkeep(Protocol):
         ...
 
     async def figures(self) -> StoreFigures:
-        """Figures for the telemetry."""
+        """Figures for the telemetry, from counters that are kept up to date."""
+        ...
+
+    async def oldest_waiting_at(self) -> Milliseconds | None:
+        """When the oldest report that waits was accepted, over all accounts; None if none waits.
+
+        Looks at every account, in slices between which others get their turn.
+        """
         ...
 
     async def close(self) -> None:

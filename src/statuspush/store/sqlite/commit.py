@@ -113,8 +113,10 @@ class GroupCommit:
                 try:
                     await self._group()
                     await self._run_between()
+                    # Those who were answered ask for what comes next: it joins the next group.
+                    await asyncio.sleep(0)
                 except Exception as error:
-                    _log.exception("the writer failed in a way it must not")
+                    _log.exception("the writer failed unexpectedly")
                     self._break(error)
                     self._fail_all()
             if self._closing:
@@ -152,7 +154,8 @@ class GroupCommit:
             before = self._connection.total_changes
             await self._execute(done, started)
             self._before_commit()
-            if self._connection.total_changes == before:  # nothing to wait for the disk for
+            written = self._connection.total_changes != before
+            if not written:  # nothing to wait for the disk for
                 self._connection.execute("ROLLBACK")
             else:
                 await asyncio.get_running_loop().run_in_executor(self._thread, self._commit)
@@ -166,15 +169,16 @@ class GroupCommit:
             self._fail_all()
             return
         except Exception as error:  # a defect of ours must not take the writer down with it
-            _log.exception("a verb failed in a way it must not")
-            self._rebuild("a call failed in a way it must not; nothing of its group is stored")
+            _log.exception("a verb failed unexpectedly")
+            self._rebuild("a call failed unexpectedly; nothing of its group is stored")
             self._answer_failed(done, error)
             return
         for verb, result in done:
             if verb.after is not None:
                 verb.after(result)
         self._group_verbs = []
-        self._telemetry.commit(time.perf_counter() - started, len(done))
+        if written:
+            self._telemetry.commit(time.perf_counter() - started, len(done))
         for verb, result in done:
             if not verb.future.done():
                 verb.future.set_result(result)

@@ -535,10 +535,11 @@ class SqliteStore:
 
     async def sweep(self, now: Milliseconds, *, keep_from: Milliseconds) -> Swept:
         self._now = now
-        if await self._sealing.step(self._commit, self._by_id, now):
-            return Swept(more=True)
+        # First: under a steady load there is always something to sort.
         if self._journal.to_fold:
             await self._commit.run(lambda: self._journal.fold(_Present(self._by_id)))
+            return Swept(more=True)
+        if await self._sealing.step(self._commit, self._by_id, now):
             return Swept(more=True)
         swept = await self._commit.run(
             lambda: self._retention.step(self._by_id, keep_from=keep_from, now=now),
@@ -556,12 +557,10 @@ class SqliteStore:
             reports_waiting=totals.reports,
             pushes_waiting=totals.pushes - totals.sending,
             pushes_sending=totals.sending,
-            oldest_waiting_at=await self._oldest_waiting_at(),
             bytes_on_disk=sum(path.stat().st_size for path in sizes if path.exists()),
         )
 
-    async def _oldest_waiting_at(self) -> Milliseconds | None:
-        """When the oldest report that waits was accepted, over all accounts."""
+    async def oldest_waiting_at(self) -> Milliseconds | None:
         if not self._totals.reports:
             return None
         oldest: Milliseconds | None = None
