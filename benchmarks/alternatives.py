@@ -98,9 +98,8 @@ def _one_row_a_report(folder: Path, schema: str, stored: int) -> float:
 
 
 async def _ours(folder: Path, stored: int) -> float:
-    store = SqliteStore(folder / "ours.db")
     now = 1_700_000_000_000
-    await store.open(now)
+    store = SqliteStore.open(folder / "ours.db", now)
     for n in range(_ACCOUNTS):
         await store.put_account(f"customer-{n}", "", b"", now)
     spent = 0.0
@@ -108,7 +107,7 @@ async def _ours(folder: Path, stored: int) -> float:
         reports = _submissions(start, _BATCH)
         made = make_batch(reports, VOICE_STATUS)
         began = time.perf_counter()
-        await store.append_reports(made, now)
+        await store.append_reports([made], now)
         while (await store.sweep(now, keep_from=0)).more:
             pass
         if start >= stored:

@@ -5,9 +5,7 @@ while the reports gather; the service is killed, started, stopped, started again
 answers. Every report is reconciled.
 """
 
-import os
 import shutil
-import signal
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -20,14 +18,14 @@ from rich.table import Table
 from benchmarks.benchmark import Benchmark, Run, Setup, rows_of_medians
 from benchmarks.steady import wait_delivered
 from statuspush.bench import trial
-from statuspush.bench.generator import prepared
-from statuspush.bench.load import Order
+from statuspush.bench.load_generator import Order
+from statuspush.bench.load_process import prepared
 from statuspush.bench.processes import family, shared_memory_mb
 from statuspush.bench.reports import Plan
 from statuspush.bench.rig import TOKEN, Rig, running
-from statuspush.bench.sink import Journal
-from statuspush.bench.trial import Work
-from statuspush.bench.watch import Watch
+from statuspush.bench.sampler import Sampler
+from statuspush.bench.sink import SinkJournal
+from statuspush.bench.trial import Workload
 from statuspush.core.decode import decode
 from statuspush.core.errors import ServiceError
 from statuspush.core.kinds import VOICE_STATUS
@@ -53,7 +51,7 @@ def measure(setup: Setup) -> Iterator[Run]:
             setup.tell(f"backlog, run {turn + 1}: through a live endpoint")
             (folder / "live").mkdir()
             live = trial.run(
-                Work("steady", 1, _PER_REQUEST, _CONNECTIONS, requests), folder / "live"
+                Workload("steady", 1, _PER_REQUEST, _CONNECTIONS, requests), folder / "live"
             )
             setup.tell(f"backlog, run {turn + 1}: behind a dead one")
             (folder / "dead").mkdir()
@@ -80,19 +78,18 @@ def _behind_dead(folder: Path, requests: int) -> Run:
         with running(folder, [_ACCOUNT]) as rig:
             memory, filling = _fill(rig, plans)
             waiting = rig.metrics()["statuspush_reports_waiting"]
-            os.killpg(rig.service.pid, signal.SIGKILL)
+            rig.service.kill()
             killed = True
-            rig.service.wait()
     except ServiceError:
         if not killed:  # else it is the rig, which finds that the service has ended
             raise
     # No account is opened: that would give it a live URL.
     with running(folder, []) as rig:
-        killed_ready = rig.ready_seconds
+        killed_ready = rig.service.ready_seconds
     # The retry of the first push is due within this interval of the start.
-    settings = {"STATUSPUSH_RETRY_INTERVAL_SECONDS": "5"}
-    with running(folder, [], settings) as rig, Watch(rig.service.pid) as watch:
-        ready = rig.ready_seconds
+    settings = {"retry_interval_seconds": "5"}
+    with running(folder, [], settings) as rig, Sampler(rig.service.pid) as watch:
+        ready = rig.service.ready_seconds
         restarted = _memory_mb(rig)
         url = f"http://127.0.0.1:{rig.sink_port}/{_ACCOUNT}"
         rig.api("PATCH", f"/v1/accounts/{_ACCOUNT}/push", {"url": url})
@@ -121,7 +118,7 @@ def _fill(rig: Rig, plans: Sequence[tuple[Plan, int]]) -> tuple[list[tuple[int, 
     rig.api("PATCH", f"/v1/accounts/{_ACCOUNT}/push", {"url": _DEAD_URL})
     waiting = 0
     memory = [(0, _memory_mb(rig))]
-    with Watch(rig.service.pid) as watch:
+    with Sampler(rig.service.pid) as watch:
         for plan, count in plans:
             order = Order(rig.port, TOKEN, [_ACCOUNT], _PER_REQUEST, plan.tag, _CONNECTIONS)
             with prepared(replace(order, requests=count), rig.directory) as submit:
@@ -142,7 +139,7 @@ def _reconciled(journal: Path, plans: Sequence[tuple[Plan, int]]) -> dict[str, f
     length = len(plans[0][0].tag)
     misdirected = repeats = 0
     arrived: list[tuple[float, int]] = []
-    for at, path, body in Journal.read(journal):
+    for at, path, body in SinkJournal.read(journal):
         reports = decode(body, VOICE_STATUS)
         arrived.append((at, len(reports)))
         for report in reports:

@@ -4,7 +4,6 @@ Reports are appended, claimed, recorded as delivered and swept as the service do
 file has not only reports but the pushes that carried them.
 """
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -15,7 +14,9 @@ from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.kinds.voice_status import Submission
 from statuspush.core.lifecycle import Deliver
 from statuspush.core.outcome import Outcome, Verdict
-from statuspush.store.base import Attempt, ClaimedPush, PushSettings, Recording, Store
+from statuspush.core.push import Attempt
+from statuspush.store.base import ClaimedPush, Recording
+from statuspush.store.contracts import Store
 
 DAY_MS: Final = 86_400_000
 _PER_REQUEST: Final = 1000
@@ -42,8 +43,8 @@ async def open_accounts(store: Store, accounts: Sequence[str], now: int) -> None
     """Create accounts that are pushed to."""
     for account in accounts:
         await store.put_account(account, account, b"", now)
-        settings = PushSettings(mode=Mode.ON, url=f"http://127.0.0.1:1/{account}")
-        await store.set_push(account, settings, now)
+        url = f"http://127.0.0.1:1/{account}"
+        await store.change_push(account, {"mode": Mode.ON, "url": url}, now)
 
 
 async def live(
@@ -62,9 +63,9 @@ async def live(
             for start in range(done, upto, _PER_REQUEST)
         ]
         done = upto
-        await asyncio.gather(*(store.append_reports(batch, now) for batch in requests))
+        await store.append_reports(requests, now)
         while claims := await store.claim_pushes(
-            now, limit=_ROUND, suspect_limit=_ROUND, lease_ms=_LEASE_MS
+            now, limit=_ROUND, suspect_limit=_ROUND, lease_ms=_LEASE_MS, owner="benchmark"
         ):
             await store.record_outcomes([_delivered(claim, now) for claim in claims], now)
         keep_from = 0 if keep_ms is None else now - keep_ms

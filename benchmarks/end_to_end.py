@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.prefill import Prefilled
 from statuspush.bench import trial
 from statuspush.bench.figures import Figures
-from statuspush.bench.trial import Work
+from statuspush.bench.trial import Workload
 
 WORKS = {
     work.name: work
@@ -44,14 +44,14 @@ class Run:
         return {"stored": self.stored, "round": self.round, **self.figures.as_json()}
 
 
-def scaled(name: str, scale: float) -> Work:
+def scaled(name: str, scale: float) -> Workload:
     """A work in a share of its usual size."""
     work = WORKS[name]
     return replace(work, requests=max(1, round((work.requests or 1) * scale)))
 
 
 def measure(
-    works: Sequence[Work], *, stored: Sequence[int], runs: int, directory: Path
+    works: Sequence[Workload], *, stored: Sequence[int], runs: int, directory: Path
 ) -> Iterator[Run]:
     """Run each work ``runs`` times on a file of each size, the sizes in turn.
 
@@ -67,7 +67,7 @@ def measure(
                     yield from _round(work, stored, turn, files)
 
 
-def _round(work: Work, stored: Sequence[int], turn: int, files: Prefilled) -> Iterator[Run]:
+def _round(work: Workload, stored: Sequence[int], turn: int, files: Prefilled) -> Iterator[Run]:
     for size in stored:
         with files.folder(size) as folder:
             print(f"{work.name}, {size:,} stored, run {turn + 1}", file=sys.stderr)

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from benchmarks import steady
 from benchmarks.benchmark import Benchmark, Run, Setup, of, percentiles, rows_of_medians
-from statuspush.bench.load import Load
+from statuspush.bench.load_generator import Load
 from statuspush.bench.reports import Plan
 from statuspush.bench.rig import Rig, running
 
@@ -33,7 +33,7 @@ _ONSET_LASTS = 2.0
 _AGAIN_SECONDS = 2.0
 """After so long each hung customer gets another report."""
 _TIMEOUT_SECONDS = 5.0
-_RETRY = {"STATUSPUSH_RETRY_INTERVAL_SECONDS": "1"}
+_RETRY = {"retry_interval_seconds": "1"}
 _CALLERS = 8
 
 

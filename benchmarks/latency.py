@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from statuspush.bench.figures import percentile
-from statuspush.bench.generator import prepared
-from statuspush.bench.load import Order
+from statuspush.bench.load_generator import Order
+from statuspush.bench.load_process import prepared
 from statuspush.bench.reconcile import reconcile
 from statuspush.bench.reports import Plan
 from statuspush.bench.rig import TOKEN, running
-from statuspush.bench.sink import Journal
+from statuspush.bench.sink import SinkJournal
 from statuspush.core.decode import decode
 from statuspush.core.kinds import VOICE_STATUS
 
@@ -89,7 +89,7 @@ def run(rate: int, *, directory: Path) -> Latency:
 def _arrivals(journal: Path, plan: Plan, sent: Sequence[float]) -> list[float]:
     """Seconds from sending to the first arrival of each report that came, ordered."""
     first: dict[int, float] = {}
-    for at, _, body in Journal.read(journal):
+    for at, _, body in SinkJournal.read(journal):
         for report in decode(body, VOICE_STATUS):
             number = plan.number(str(report["sid"]))
             if number is not None:

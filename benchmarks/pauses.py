@@ -18,8 +18,9 @@ from benchmarks import steady
 from benchmarks.benchmark import Benchmark, Run, Setup, of, percentiles, rows_of_medians
 from benchmarks.retention import Yesterday, stored, yesterday
 from statuspush.bench.reports import Plan
-from statuspush.bench.rig import DATABASE, running
+from statuspush.bench.rig import running
 from statuspush.bench.trial import EVEN
+from statuspush.launch import DATABASE
 
 _NAMES = EVEN.names
 _ACCOUNTS = [name for name in _NAMES for _ in range(5)]

@@ -9,10 +9,10 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from statuspush.bench.rig import DATABASE
 from statuspush.core.batch import make_batch
 from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.kinds.voice_status import Submission
+from statuspush.launch import DATABASE
 from statuspush.store.sqlite import SqliteStore
 
 COPIED_BYTES = 4 * 10**9
@@ -27,14 +27,13 @@ async def fill(database: Path, accounts: Sequence[str], reports: int, first: int
 
     ``first`` of them are there already.
     """
-    store = SqliteStore(database)
     now = int(time.time() * 1000) - _DAY_MS
-    await store.open(now)
+    store = SqliteStore.open(database, now)
     for account in accounts:
         await store.put_account(account, account, b"", now)
     for start in range(first, reports, _BATCH):
         made = [stored_report(accounts, n) for n in range(start, min(start + _BATCH, reports))]
-        await store.append_reports(make_batch(made, VOICE_STATUS), now)
+        await store.append_reports([make_batch(made, VOICE_STATUS)], now)
         while (await store.sweep(now, keep_from=0)).more:
             pass
     await store.close()

@@ -11,21 +11,19 @@ import os
 import shutil
 import socket
 import sqlite3
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import uvloop
 from rich.table import Table
 
-from benchmarks.baselines import venvs
+from benchmarks.baselines import processes, venvs
 from benchmarks.benchmark import Benchmark, Run, Setup, of, percentiles, rows_of_medians
 from statuspush.bench import trial
-from statuspush.bench.generator import prepared
+from statuspush.bench.load_process import prepared
 from statuspush.bench.reports import Plan
 from statuspush.bench.rig import running
 from statuspush.core.contract import Wire
@@ -33,6 +31,7 @@ from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.kinds.received import PLATFORM_ZONE
 from statuspush.core.report import read_submissions
 from statuspush.core.wire import body
+from statuspush.launch import START_SECONDS, ListeningProcess
 from statuspush.receiver.inbox import Inbox
 
 OURS, BY_HAND = "statuspush receive", "by hand"
@@ -41,37 +40,31 @@ _CONNECTIONS = {500: 8, 1: 64}
 _RATE, _SECONDS = 1000, 8.0
 WINDOW = 10_000_000
 _PROGRAMS = Path(__file__).parent / "baselines" / "programs"
-_START_SECONDS = 30.0
 
 
 def measure(setup: Setup) -> Iterator[Run]:
     """Works and receivers in turn."""
-    bin_folder = venvs.prepared("byhand", _PROGRAMS / "byhand-requirements.txt", venvs.DEFAULT)
-    commands = {
-        OURS: [sys.executable, "-m", "statuspush", "receive", "--port", "{port}"],
-        BY_HAND: [str(bin_folder / "python"), str(_PROGRAMS / "byhand_receiver.py"), "{port}"],
-    }
     filled = Path(tempfile.mkdtemp(prefix="statuspush-inbox-", dir=setup.directory))
     try:
         window = setup.scaled(WINDOW)
         setup.tell(f"receiver: an inbox of {window:,}")
         _fill(filled, window)
         for turn in range(setup.runs):
-            for name, command in commands.items():
+            for name, start in RECEIVERS.items():
                 # By hand it is slow: less of it takes as long.
                 share = 1.0 if name == OURS else 0.1
                 for size, pushes in ((500, _LARGE_PUSHES), (1, _SINGLE_PUSHES)):
                     count = setup.scaled(round(pushes * share), least=20)
                     setup.tell(f"receiver: {name}, {size} a push, run {turn + 1}")
-                    yield {"round": turn, **_flood(setup, name, command, size, count)}
+                    yield {"round": turn, **_flood(setup, name, start, size, count)}
             setup.tell(f"receiver: {window:,} in the window, run {turn + 1}")
             count = setup.scaled(_LARGE_PUSHES, least=20)
-            held = _flood(setup, OURS, commands[OURS], 500, count, filled)
+            held = _flood(setup, OURS, _ours, 500, count, filled)
             yield {"round": turn, **held, "name": "window"}
             setup.tell(f"receiver: behind our sender, run {turn + 1}")
-            yield {"round": turn, **_chain(setup, commands[OURS])}
+            yield {"round": turn, **_chain(setup, _ours)}
             setup.tell(f"receiver: 1,000 a second, run {turn + 1}")
-            yield {"round": turn, **_steady(setup, commands[OURS])}
+            yield {"round": turn, **_steady(setup, _ours)}
     finally:
         shutil.rmtree(filled)
 
@@ -94,36 +87,59 @@ def _fill(folder: Path, reports: int) -> None:
     inbox.close()
 
 
+Start = Callable[[Path], contextlib.AbstractContextManager[int]]
+"""Starts a receiver in a directory; gives its port."""
+
+
 @contextlib.contextmanager
-def _receiver(
-    setup: Setup, command: Sequence[str], content: Path | None
-) -> Iterator[tuple[int, Path]]:
-    """A receiver that listens, in a directory of its own; its port and directory."""
-    folder = Path(tempfile.mkdtemp(prefix="statuspush-receiver-", dir=setup.directory))
-    if content is not None:
-        shutil.copytree(content, folder, dirs_exist_ok=True)
-        os.sync()  # or the first commits would wait for the copy
+def _ours(folder: Path) -> Iterator[int]:
+    receiver = ListeningProcess(folder, ["receive"], log="log", out="out")
+    try:
+        yield receiver.start().port
+    finally:
+        if receiver.running:
+            receiver.kill()
+
+
+@contextlib.contextmanager
+def _by_hand(folder: Path) -> Iterator[int]:
+    python = venvs.prepared("byhand", _PROGRAMS / "byhand-requirements.txt", venvs.DEFAULT)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with (folder / "out").open("wb") as out, (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [part.format(port=port) for part in command], cwd=folder, stdout=out, stderr=log
-        )
+        port = int(probe.getsockname()[1])
+    command: list[str | Path] = [python / "python", _PROGRAMS / "byhand_receiver.py", str(port)]
+    with processes.running("by-hand", command, logs=folder, cwd=folder) as program:
+        deadline = time.monotonic() + START_SECONDS
+        while not _listens(port):
+            program.check()
+            if time.monotonic() > deadline:
+                raise RuntimeError("the receiver by hand does not listen")
+            time.sleep(0.02)
+        yield port
+
+
+def _listens(port: int) -> bool:
     try:
-        deadline = time.monotonic() + _START_SECONDS
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError((folder / "log").read_text()) from None
-                time.sleep(0.02)
-        yield port, folder
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
+RECEIVERS: dict[str, Start] = {OURS: _ours, BY_HAND: _by_hand}
+
+
+@contextlib.contextmanager
+def _receiver(setup: Setup, start: Start, content: Path | None) -> Iterator[tuple[int, Path]]:
+    """A receiver that listens, in a separate directory; its port and directory."""
+    folder = Path(tempfile.mkdtemp(prefix="statuspush-receiver-", dir=setup.directory))
+    try:
+        if content is not None:
+            shutil.copytree(content, folder, dirs_exist_ok=True)
+            os.sync()  # or the first commits would wait for the copy
+        with start(folder) as port:
+            yield port, folder
     finally:
-        process.kill()
-        process.wait()
         shutil.rmtree(folder)
 
 
@@ -147,14 +163,14 @@ def _requests(size: int, count: int) -> list[bytes]:
 def _flood(
     setup: Setup,
     name: str,
-    command: Sequence[str],
+    start: Start,
     size: int,
     count: int,
     content: Path | None = None,
 ) -> Run:
     """As fast as pushes are acknowledged."""
     requests = _requests(size, count)
-    with _receiver(setup, command, content) as (port, folder):
+    with _receiver(setup, start, content) as (port, folder):
         began = time.perf_counter()
         waits, good = uvloop.run(_send(port, requests, _CONNECTIONS[size], None))
         took = time.perf_counter() - began
@@ -169,10 +185,10 @@ def _flood(
     }
 
 
-def _steady(setup: Setup, command: Sequence[str]) -> Run:
+def _steady(setup: Setup, start: Start) -> Run:
     """At a steady rate."""
     requests = _requests(1, round(_RATE * setup.seconds(_SECONDS)))
-    with _receiver(setup, command, None) as (port, folder):
+    with _receiver(setup, start, None) as (port, folder):
         waits, good = uvloop.run(_send(port, requests, _CONNECTIONS[1], _RATE))
         stored = _stored(folder)
     p50, p99 = percentiles(waits, 0.5, 0.99)
@@ -184,13 +200,13 @@ def _steady(setup: Setup, command: Sequence[str]) -> Run:
     }
 
 
-def _chain(setup: Setup, command: Sequence[str]) -> Run:
+def _chain(setup: Setup, start: Start) -> Run:
     """Submitted to our sender, from 10 large accounts, and pushed to our receiver."""
     work = replace(trial.LARGE, seconds=setup.seconds(_SECONDS))
     folder = Path(tempfile.mkdtemp(prefix="statuspush-chain-", dir=setup.directory))
     try:
         with (
-            _receiver(setup, command, None) as (port, received),
+            _receiver(setup, start, None) as (port, received),
             running(folder, work.names) as rig,
             prepared(trial.order_of(work, rig.port, "chain"), folder) as submit,
         ):

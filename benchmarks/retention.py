@@ -20,8 +20,8 @@ from rich.table import Table
 from benchmarks.benchmark import Benchmark, Run, Setup, of, rows_of_medians, table
 from benchmarks.days import DAY_MS, Stretch, live, open_accounts
 from statuspush.bench import trial
-from statuspush.bench.rig import DATABASE
 from statuspush.bench.trial import EVEN
+from statuspush.launch import DATABASE
 from statuspush.store.sqlite import SqliteStore
 
 SECONDS = 8.0
@@ -57,7 +57,7 @@ class Yesterday:
 
     def retention(self, due: float) -> dict[str, str]:
         """The setting with which the first report falls due at a moment (wall time, seconds)."""
-        return {"STATUSPUSH_RETENTION_DAYS": f"{1 + (due - self.now) / 86_400:.9f}"}
+        return {"retention_days": f"{1 + (due - self.now) / 86_400:.9f}"}
 
 
 def yesterday(folder: Path, accounts: Sequence[str], rate: int, seconds: float) -> Yesterday:
@@ -69,8 +69,7 @@ def yesterday(folder: Path, accounts: Sequence[str], rate: int, seconds: float) 
     ticks = max(1, reports // (50 * len(accounts)))
 
     async def fill() -> None:
-        store = SqliteStore(folder / DATABASE)
-        await store.open(began)
+        store = SqliteStore.open(folder / DATABASE, began)
         await open_accounts(store, accounts, began)
         stretch = Stretch(began, round(seconds * 1000), reports, ticks)
         await live(store, accounts, stretch, tag="yesterday", keep_ms=None)
@@ -84,8 +83,7 @@ def stored(database: Path) -> int:
     """Reports that a database holds, no service running."""
 
     async def count() -> int:
-        store = SqliteStore(database)
-        await store.open(int(time.time() * 1000))
+        store = SqliteStore.open(database, int(time.time() * 1000))
         figures = await store.figures()
         await store.close()
         return figures.reports_stored
@@ -152,8 +150,7 @@ def _growth(setup: Setup, folder: Path) -> Run:
     async def days() -> None:
         for day in range(_DAYS):
             began = day_one + day * DAY_MS
-            store = SqliteStore(database)
-            await store.open(began)
+            store = SqliteStore.open(database, began)
             if not day:
                 await open_accounts(store, _DAY_ACCOUNTS, began)
             stretch = Stretch(began, DAY_MS, per_day, _TICKS)

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from json import loads
 from pathlib import Path
 
-from statuspush.bench.generator import prepared
-from statuspush.bench.load import Load, Order
+from statuspush.bench.load_generator import Load, Order
+from statuspush.bench.load_process import prepared
 from statuspush.bench.reports import Plan
 from statuspush.bench.rig import TOKEN, Rig
-from statuspush.bench.sink import Journal
+from statuspush.bench.sink import SinkJournal
 from statuspush.core.decode import decode
 from statuspush.core.kinds import VOICE_STATUS
 
@@ -57,7 +57,7 @@ def wait_delivered(rig: Rig, reports: int, seconds: float) -> bool:
     while rig.metrics().get("statuspush_reports_acknowledged_total", 0.0) < reports:
         if time.monotonic() > deadline:
             return False
-        rig.check()
+        rig.service.check()
         time.sleep(_POLL_SECONDS)
     return True
 
@@ -65,7 +65,7 @@ def wait_delivered(rig: Rig, reports: int, seconds: float) -> bool:
 def arrivals(journal: Path, plan: Plan, load: Load) -> list[tuple[float, float]]:
     """(seconds from the begin of the load to sending, from sending to its first arrival)."""
     first: dict[int, float] = {}
-    for at, _, body in Journal.read(journal):
+    for at, _, body in SinkJournal.read(journal):
         for report in decode(body, VOICE_STATUS):
             number = plan.number(str(report["sid"]))
             if number is not None:

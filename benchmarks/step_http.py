@@ -12,16 +12,17 @@ from zoneinfo import ZoneInfo
 
 import uvicorn
 
-from statuspush.bench.generator import prepared
-from statuspush.bench.load import Order
+from statuspush.bench.load_generator import Order
+from statuspush.bench.load_process import prepared
 from statuspush.bench.reports import Plan
 from statuspush.clock import SteadyClock
 from statuspush.core.kinds import Kind
-from statuspush.store.base import Appended, Store
+from statuspush.link.store import RemoteStore
+from statuspush.store.base import Appended
 from statuspush.telemetry import Telemetry
 from statuspush.web.app import create_app
-from statuspush.web.dependencies import WebDependencies
-from statuspush.web.one_write import OneWriteProtocol
+from statuspush.web.dependencies import Accepted, WebDependencies
+from statuspush.web.front import Front
 
 _TOKEN = "benchmark-operator-token"
 
@@ -32,9 +33,9 @@ class _AcceptsAll:
     def __init__(self, per_request: int) -> None:
         self._appended = Appended(per_request, 0)
 
-    async def accept(self, body: bytes, kind: Kind[Any], *, ndjson: bool) -> Appended:
+    def begin(self, body: bytes, kind: Kind[Any], *, ndjson: bool, done: Accepted) -> None:
         del body, kind, ndjson
-        return self._appended
+        done(self._appended)
 
 
 async def measure(plan: Plan, requests: int, connections: int, folder: Path) -> float:
@@ -74,7 +75,7 @@ def _server(per_request: int) -> uvicorn.Server:
     token = hashlib.sha256(_TOKEN.encode()).digest()
     app = create_app(
         WebDependencies(
-            store=cast("Store", None),  # submitting does not ask it
+            store=cast("RemoteStore", None),  # submitting does not ask it
             accept=_AcceptsAll(per_request),
             test_push=no_test,
             metrics=no_metrics,
@@ -87,7 +88,7 @@ def _server(per_request: int) -> uvicorn.Server:
     server = uvicorn.Server(
         uvicorn.Config(
             cast("Any", app),
-            http=OneWriteProtocol,
+            http=Front(app.submissions),  # type: ignore[arg-type]
             ws="none",
             lifespan="off",
             access_log=False,

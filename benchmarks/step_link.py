@@ -1,71 +1,75 @@
-"""What the calls between the two processes cost: both ends of a link in one process."""
+"""What the messages between the two halves cost: both ends of a link in one process."""
 
 import asyncio
 import socket
 from collections.abc import Sequence
-from typing import Any
 
 from statuspush.core.batch import Batch
-from statuspush.store.base import Appended, ClaimedPush, Recording
-from statuspush.workers.claims import Hand, received
-from statuspush.workers.link import Handler, Link
+from statuspush.link.frames import Link
+from statuspush.link.messages import FromWorker, Packing, Stored, Submitted, ToWorker, Unpacking
+from statuspush.store.base import ClaimedPush, Recording
 
 
 class Ends:
     """Two ends of a link in one process."""
 
     def __init__(self) -> None:
-        self._claims: list[ClaimedPush] = []
-        self._recordings = 0
-        self._hand = Hand()
+        self._packing = Packing()
+        self._unpacking = Unpacking()
+        self._waiting = 0
+        self._recordings: Sequence[Recording] = ()
         self._all = asyncio.Event()
 
     async def open(self) -> None:
         """Connect the ends."""
         loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair()
-        handlers: dict[str, Handler] = {"store": self._append, "ended": self._ended}
-        _, self._store = await loop.create_connection(
-            lambda: Link(handlers, lost=lambda: None), sock=ours
+        self._decides: Link[FromWorker, ToWorker] = Link(
+            FromWorker, ToWorker, receive=self._decide, lost=lambda: None
         )
-        _, self._worker = await loop.create_connection(
-            lambda: Link({"send": self._send}, lost=lambda: None), sock=theirs
+        self._does: Link[ToWorker, FromWorker] = Link(
+            ToWorker, FromWorker, receive=self._do, lost=lambda: None
         )
+        await loop.create_connection(lambda: self._decides, sock=ours)
+        await loop.create_connection(lambda: self._does, sock=theirs)
 
-    async def append(self, batches: Sequence[Batch], now: int) -> None:
-        """Batches go over, and what became of them comes back."""
-        await asyncio.gather(
-            *(self._worker.call("store", "append_reports", batch, now) for batch in batches)
-        )
+    async def append(self, batches: Sequence[Batch]) -> None:
+        """Batches go over, and their results come back."""
+        self._waiting = len(batches)
+        self._all.clear()
+        for number, batch in enumerate(batches):
+            self._does.outgoing().submitted.append(Submitted(number, batch))
+        await self._all.wait()
 
     async def push(self, claims: Sequence[ClaimedPush], recordings: Sequence[Recording]) -> None:
         """Claims go over; when all have come, their outcomes come back."""
-        self._waiting, self._answers = len(claims), recordings
+        self._waiting, self._recordings = len(claims), recordings
         self._all.clear()
         for claim in claims:
-            self._store.tell("send", self._hand.over(claim))
+            self._decides.outgoing().sends.append(self._packing.send(claim))
         await self._all.wait()
 
     async def close(self) -> None:
         """Hang up."""
-        self._store.close()
-        self._worker.close()
+        self._decides.close()
+        self._does.close()
         await asyncio.sleep(0.01)
 
-    async def _append(self, verb: str, batch: Batch, now: int) -> Appended:
-        del verb, now
-        return Appended(batch.reports, 0)
+    def _decide(self, frame: FromWorker) -> None:
+        for one in frame.submitted:
+            self._decides.outgoing().stored.append(Stored(one.number, one.batch.reports, 0))
+        self._count(len(frame.ended))
 
-    def _send(self, handed: Any) -> None:
-        received(handed)
-        self._waiting -= 1
-        if not self._waiting:
-            self._waiting = len(self._answers)
-            for recording in self._answers:
-                self._worker.tell("ended", recording)
+    def _do(self, frame: ToWorker) -> None:
+        self._count(len(frame.stored))
+        for send in frame.sends:
+            self._unpacking.claim(send)
+        self._waiting -= len(frame.sends)
+        if frame.sends and not self._waiting:
+            self._waiting = len(self._recordings)
+            self._does.outgoing().ended.extend(self._recordings)
 
-    def _ended(self, recording: Recording) -> None:
-        del recording
-        self._waiting -= 1
-        if not self._waiting:
+    def _count(self, arrived: int) -> None:
+        self._waiting -= arrived
+        if arrived and not self._waiting:
             self._all.set()

@@ -25,7 +25,6 @@ from benchmarks.benchmark import Benchmark, Run, Setup, kinds, of, spread, table
 from benchmarks.step_link import Ends
 from statuspush.bench.child import Child
 from statuspush.bench.reports import Plan
-from statuspush.bench.rig import DATABASE
 from statuspush.clock import SteadyClock
 from statuspush.core.ack import judge
 from statuspush.core.batch import make_batch
@@ -33,11 +32,11 @@ from statuspush.core.contract import Mode
 from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.outcome import SendResult
 from statuspush.core.report import read_submissions
-from statuspush.flow.send import Send
-from statuspush.store.base import PushSettings
+from statuspush.launch import DATABASE
 from statuspush.store.sqlite import SqliteStore
 from statuspush.telemetry import Telemetry
 from statuspush.transport import AddressGuard, PostRequest, Transport
+from statuspush.worker.send import Send
 
 WALL_US = 5.0
 """CPU µs a report at which one core is full at 200,000 reports a second."""
@@ -144,16 +143,15 @@ class _Way:
         some = max(1, self._requests // 2)
         spent = await step_http.measure(self._plan, some, shape.at_once, self._folder)
         self._meter.seconds["HTTP in"] = spent * self._requests / some
-        store = SqliteStore(self._folder / DATABASE)
-        await store.open(self._clock.now())
+        store = SqliteStore.open(self._folder / DATABASE, self._clock.now())
         await self._ends.open()
         sink = Child("statuspush.bench.sink", str(self._folder / "journal"), log=self._folder / "l")
         try:
             port = int(sink.hear(20))
             for name in self._names:
                 await store.put_account(name, name, b"", self._clock.now())
-                settings = PushSettings(mode=Mode.ON, url=f"http://127.0.0.1:{port}/{name}")
-                await store.set_push(name, settings, self._clock.now())
+                changes = {"mode": Mode.ON, "url": f"http://127.0.0.1:{port}/{name}"}
+                await store.change_push(name, changes, self._clock.now())
             for first in range(0, self._requests, shape.gathered):
                 await self._gather(store, first)
                 while await self._push(store):
@@ -186,16 +184,20 @@ class _Way:
                 batches = [make_batch(submissions, VOICE_STATUS) for submissions in read]
             now = self._clock.now()
             with self._meter.step("link to the store and back"):
-                await self._ends.append(batches, now)
+                await self._ends.append(batches)
             with self._meter.step("store append"):
-                await _all(store.append_reports(batch, now) for batch in batches)
+                await store.append_reports(batches, now)
 
     async def _push(self, store: SqliteStore) -> int:
         """A round of pushes; returns how many there were."""
         meter, clock = self._meter, self._clock
         with meter.step("claim"):
             claims = await store.claim_pushes(
-                clock.now(), limit=_ROUND, suspect_limit=_ROUND, lease_ms=_LEASE_MS
+                clock.now(),
+                limit=_ROUND,
+                suspect_limit=_ROUND,
+                lease_ms=_LEASE_MS,
+                owner="benchmark",
             )
         if not claims:
             return 0

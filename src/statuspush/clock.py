@@ -3,8 +3,7 @@
 import time
 from typing import Protocol
 
-Milliseconds = int
-"""Milliseconds since 1970-01-01T00:00:00Z."""
+from statuspush.core.moment import Milliseconds
 
 
 class Clock(Protocol):

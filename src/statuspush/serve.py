@@ -16,8 +16,8 @@ import uvloop
 
 from statuspush.config import Loaded, Settings
 from statuspush.core.errors import ServiceError
-from statuspush.workers.process import raise_file_limit
-from statuspush.workers.spawn import spawn
+from statuspush.dispatcher.spawn import spawn
+from statuspush.process import raise_file_limit
 
 _PORT_SECONDS = 1.0
 """The workers of a process that was killed may hold its port a moment longer."""

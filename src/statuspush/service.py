@@ -1,7 +1,7 @@
-"""The one place where the parts are wired, started and drained.
+"""The one place where the parts of the deciding process are wired, started and drained.
 
 This process owns the store and decides what is sent when. Its workers
-(:mod:`statuspush.workers.worker`) take submissions and speak to the customers.
+(:mod:`statuspush.worker.main`) take submissions and speak to the customers.
 """
 
 import asyncio
@@ -15,28 +15,25 @@ import structlog
 
 from statuspush.clock import SteadyClock
 from statuspush.config import Settings
-from statuspush.flow.cut import Cut
-from statuspush.flow.lanes import Lanes
-from statuspush.flow.record import Record
-from statuspush.flow.sweep import Sweep
-from statuspush.flow.watch import Watch
-from statuspush.store.base import Store
+from statuspush.dispatcher.dispatcher import Dispatcher, Limits
+from statuspush.dispatcher.pool import WorkerPool, WorkerProcess
+from statuspush.dispatcher.spawn import Spawned, spawn
+from statuspush.link.calls import Handler, LinkLost
+from statuspush.link.messages import SetUp
+from statuspush.link.store import serve
+from statuspush.process import calm_garbage_collector, share_of_files
+from statuspush.store.contracts import Store
 from statuspush.store.sqlite import SqliteStore
 from statuspush.telemetry import Telemetry
-from statuspush.workers.dispatch import Dispatch
-from statuspush.workers.link import Handler, LinkLost
-from statuspush.workers.pool import Worker, WorkerPool
-from statuspush.workers.process import calm_garbage_collector, share_of_files
-from statuspush.workers.setup import Setup
-from statuspush.workers.spawn import Spawned, spawn
-from statuspush.workers.store_server import StoreServer
 
 _log = structlog.get_logger("service")
 
-_LEASE_SECONDS = 360.0
-"""Longer than the longest timeout an account can have (300 s) and the time to record."""
 _TOKEN = "operator_token"  # noqa: S105 (the name it is stored under)
 _SNAPSHOT_SECONDS = 1.0
+_OWNER = "local"
+"""Of claims: a file has one process."""
+_BREAK_OFF_SECONDS = 2.0
+"""How long the workers may take to report the sends that they broke off."""
 _STORE_SECONDS = 2.0
 """How long the end waits for a commit that is under way."""
 
@@ -54,46 +51,16 @@ class Service:
         self._listener = listener
         self.telemetry = Telemetry()
         self.clock = SteadyClock()
-        self.store: Store = SqliteStore(settings.database_path, self.telemetry)
         share = share_of_files() * len(spawned)
         if share < max(settings.max_sends, settings.max_suspect_sends):
-            _log.warning("the limit of open files allows fewer sends at once", at_most=share)
-        self._lanes = Lanes(
-            good=min(settings.max_sends, share),
-            suspect=min(settings.max_suspect_sends, share),
+            _log.warning("the limit of open files allows fewer sends", at_most=share)
+        self._limits = Limits(
+            sends=min(settings.max_sends, share),
+            suspect_sends=min(settings.max_suspect_sends, share),
             slow_seconds=settings.slow_send_seconds,
-        )
-        self.cut = Cut(
-            self.store,
-            self.clock,
-            self._lanes,
-            lambda claim: self._dispatch.start(claim),  # noqa: PLW0108 (made a few lines below)
-            lease_seconds=_LEASE_SECONDS,
-        )
-        self.record = Record(self.store, self.clock, self.telemetry, wake=self.cut.wake)
-        self._dispatch = Dispatch(self._lanes, self.clock, put=self.record.put, freed=self.cut.wake)
-        self.sweep = Sweep(
-            self.store,
-            self.clock,
             retention_ms=round(settings.retention_days * 86_400_000),
-            held=lambda: self.record.failing,
         )
-        self.watch = Watch(
-            self.store,
-            self.clock,
-            self.telemetry,
-            open_sends=lambda: self._lanes.open,
-            changed=lambda trouble: self._tell_state(),
-        )
-        self._pool = WorkerPool(
-            self._setup,
-            spawned,
-            lambda: spawn(listener),
-            self._handlers(),
-            joined=self._dispatch.join,
-            left=self._left,
-        )
-        self._workers = len(spawned)
+        self._spawned = spawned
         self._token_hash = b""
         self._draining = False
 
@@ -104,74 +71,99 @@ class Service:
 
         Raises :class:`~statuspush.core.errors.ServiceError` when the store can't be opened.
         """
-        now = self.clock.now()
-        retry_interval_ms = round(self._settings.retry_interval_seconds * 1000)
-        await self.store.open(now, latest_due=now + retry_interval_ms)
-        await self._settle_token()
+        store: Store = SqliteStore.open(
+            self._settings.database_path, self.clock.now(), telemetry=self.telemetry
+        )
+        self._dispatcher = dispatcher = Dispatcher(
+            store,
+            self.clock,
+            self.telemetry,
+            self._limits,
+            owner=_OWNER,
+            changed=lambda trouble: self._announce_state(),
+        )
+        await dispatcher.start(
+            retry_interval_ms=round(self._settings.retry_interval_seconds * 1000)
+        )
+        await self._settle_token(store)
         stopped = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled, stopped)
+        self._pool = WorkerPool(
+            self._set_up,
+            self._spawned,
+            lambda: spawn(self._listener),
+            self._handlers(store),
+            receive=dispatcher.take,
+            joined=dispatcher.join,
+            left=self._left,
+        )
         await self._pool.start()
         background = [
             asyncio.create_task(work(), name=name)
             for name, work in (
-                ("sweep", self.sweep.run),
-                ("watch", self.watch.run),
+                ("upkeep", dispatcher.housekeeping.run),
+                ("health", dispatcher.health.run),
                 ("loop-lag", self.telemetry.watch_loop),
                 ("workers", self._pool.run),
             )
         ]
-        cutting = asyncio.create_task(self.cut.run(), name="cut")
-        recording = asyncio.create_task(self.record.run(), name="record")
+        claiming = asyncio.create_task(dispatcher.claiming.run(), name="claim")
+        recording = asyncio.create_task(dispatcher.recorder.run(), name="record")
         announcing = asyncio.create_task(self._announce())
         calm_garbage_collector()
-        healthy = await _until(stopped, [*background, cutting, recording])
+        healthy = await _until(stopped, [*background, claiming, recording])
         announcing.cancel()
-        await self._drain(cutting, recording, background)
-        return healthy and not self.watch.broken
+        await self._drain(claiming, recording, background)
+        await store.close()
+        return healthy and not dispatcher.health.broken
 
     def _signalled(self, stopped: asyncio.Event) -> None:
         if stopped.is_set():
             _log.warning("second signal: breaking off open sends")
-            self._dispatch.break_off()
+            self._dispatcher.open_sends.break_off()
         stopped.set()
 
     async def _drain(
         self,
-        cutting: asyncio.Task[None],
+        claiming: asyncio.Task[None],
         recording: asyncio.Task[None],
         background: list[asyncio.Task[None]],
     ) -> None:
         self._draining = True
-        self._tell_state()
-        self.cut.stop()
-        _log.info("draining", open_sends=self._lanes.open)
+        self._announce_state()
+        dispatcher = self._dispatcher
+        dispatcher.claiming.stop()
+        _log.info("draining", open_sends=len(dispatcher.open_sends))
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._settings.drain_seconds
-        await asyncio.wait([cutting], timeout=_STORE_SECONDS)  # a claim may be on its way to disk
-        broken_off = await self._dispatch.finish(max(0.0, deadline - loop.time()))
+        await asyncio.wait([claiming], timeout=_STORE_SECONDS)  # a claim may be on its way to disk
+        broken_off = 0
+        if not await dispatcher.open_sends.settled(max(0.0, deadline - loop.time())):
+            broken_off = len(dispatcher.open_sends)
+            dispatcher.open_sends.break_off()
+            await dispatcher.open_sends.settled(_BREAK_OFF_SECONDS)
         await self._pool.stop()
-        self.record.stop()
+        dispatcher.recorder.stop()
         # What a store in trouble does not take until then is sent again after the next start.
         await asyncio.wait([recording], timeout=max(_STORE_SECONDS, deadline - loop.time()))
-        for task in (*background, cutting, recording):
+        for task in (*background, claiming, recording):
             task.cancel()
-        await asyncio.gather(*background, cutting, recording, return_exceptions=True)
-        await self.store.close()
+        await asyncio.gather(*background, claiming, recording, return_exceptions=True)
         _log.info("drained", broken_off=broken_off)
 
-    async def _settle_token(self) -> None:
+    async def _settle_token(self, store: Store) -> None:
         given = self._settings.operator_token
         if given is not None:
             self._token_hash = _digest(given)
             return
-        stored = await self.store.get_secret(_TOKEN)
+        stored = await store.get_secret(_TOKEN)
         if stored is None:
             made = secrets.token_urlsafe(32)
-            stored = _digest(made)
-            await self.store.put_secret(_TOKEN, stored)
-            print(f"operator token (shown only now): {made}", flush=True)
+            stored = await store.put_secret(_TOKEN, _digest(made))
+            if stored == _digest(made):
+                print(f"operator token (shown only now): {made}", flush=True)
         self._token_hash = stored
 
     async def _announce(self) -> None:
@@ -179,46 +171,44 @@ class Service:
         host, port = self._listener.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         print(f"statuspush is listening on http://{shown}:{port}", flush=True)
-        _log.info("listening", url=f"http://{shown}:{port}", workers=self._workers)
+        _log.info("listening", url=f"http://{shown}:{port}", workers=len(self._spawned))
 
     # the workers
 
-    def _setup(self) -> Setup:
-        return Setup(
+    def _set_up(self) -> SetUp:
+        return SetUp(
             self._settings,
-            self._workers,
+            len(self._spawned),
             self.clock.start_ns,
             self._token_hash,
-            self.watch.trouble,
+            self._dispatcher.health.trouble,
         )
 
-    def _handlers(self) -> dict[str, Handler]:
-        store = StoreServer(self.store, self.cut.wake)
+    def _handlers(self, store: Store) -> dict[str, Handler]:
         return {
-            "store": lambda worker, *args, **kwargs: store.call(*args, **kwargs),
-            "ended": lambda worker, recording: self._dispatch.ended(recording),
+            "store": lambda worker, *args, **kwargs: serve(store, *args, **kwargs),
             "metrics": lambda worker, accept: self._metrics(accept),
         }
 
-    def _left(self, worker: Worker) -> None:
+    def _left(self, worker: WorkerProcess) -> None:
         self.telemetry.worker_died(worker)
-        self._dispatch.leave(worker)
+        self._dispatcher.leave(worker)
 
-    def _tell_state(self) -> None:
-        self._pool.tell_all("state", self._draining, self.watch.trouble)
+    def _announce_state(self) -> None:
+        self._pool.order_all("state", self._draining, self._dispatcher.health.trouble)
 
     async def _metrics(self, accept: str | None) -> tuple[bytes, str]:
         """What ``/metrics`` shows: this process's figures and those of the workers together."""
         workers = self._pool.ready
-        await asyncio.gather(self.watch.refresh(), *map(self._take_snapshot, workers))
+        await asyncio.gather(self._dispatcher.health.refresh(), *map(self._take_snapshot, workers))
         return self.telemetry.exposition(accept)
 
-    async def _take_snapshot(self, worker: Worker) -> None:
+    async def _take_snapshot(self, worker: WorkerProcess) -> None:
         try:
             async with asyncio.timeout(_SNAPSHOT_SECONDS):
-                self.telemetry.absorb(worker, await worker.link.call("snapshot"))
+                self.telemetry.absorb(worker, await worker.calls.call("snapshot"))
         except (TimeoutError, LinkLost):
-            _log.warning("a worker did not tell its figures", pid=worker.process.pid)
+            _log.warning("a worker did not report its metrics", pid=worker.process.pid)
 
 
 def _digest(token: str) -> bytes:

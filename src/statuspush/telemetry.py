@@ -14,20 +14,14 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 import structlog
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    ProcessCollector,
-    disable_created_metrics,
-)
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from statuspush import __version__
 from statuspush.core.outcome import Outcome
+from statuspush.tallies import Tallies
 
 # Fine where the answer times of the service lie (milliseconds), coarse where an endpoint's
 # deadline does (seconds).
@@ -62,86 +56,73 @@ class Telemetry:
         registry = self.registry = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=registry)
 
-        self._accepted = Counter(
+        counted = Tallies()
+        registry.register(counted)
+        self._accepted = counted.counter(
             "statuspush_reports_accepted",
             "Reports stored durably.",
-            registry=registry,
         )
-        self._duplicates = Counter(
+        self._duplicates = counted.counter(
             "statuspush_reports_duplicate",
             "Reports left out because the account had their sid already.",
-            registry=registry,
         )
-        self._acknowledged = Counter(
+        self._acknowledged = counted.counter(
             "statuspush_reports_acknowledged",
             "Reports in pushes that the customer acknowledged (a redriven report counts again).",
-            registry=registry,
         )
-        self._report_errors = Counter(
+        self._report_errors = counted.counter(
             "statuspush_report_errors",
             "Mistakes found in submitted reports.",
-            registry=registry,
         )
-        refused = Counter(
+        self._refused = counted.counters(
             "statuspush_submissions_refused",
             "Submissions refused as a whole, by reason.",
-            ["reason"],
-            registry=registry,
+            "reason",
+            (*REFUSALS, "overloaded"),
         )
-        self._refused = {reason: refused.labels(reason) for reason in REFUSALS}
-        self._overloaded = refused.labels("overloaded")
-        self._accept_seconds = Histogram(
+        self._accept_seconds = counted.histogram(
             "statuspush_accept_seconds",
             "Time from a submission read to its reports being on disk.",
-            buckets=_FAST,
-            registry=registry,
+            _FAST,
         )
-        attempts = Counter(
+        self._attempts = counted.counters(
             "statuspush_attempts",
             "Sends of a push, by outcome.",
-            ["outcome"],
-            registry=registry,
+            "outcome",
+            [outcome.value for outcome in Outcome],
         )
-        # Bound once: looking a label up costs more than counting.
-        self._attempts = {outcome: attempts.labels(outcome.value) for outcome in Outcome}
-        self._attempt_seconds = Histogram(
+        self._attempt_seconds = counted.histogram(
             "statuspush_attempt_seconds",
             "Time from the start of a send to its verdict.",
-            buckets=_SEND,
-            registry=registry,
+            _SEND,
         )
-        self._attempt_reports = Histogram(
+        self._attempt_reports = counted.histogram(
             "statuspush_attempt_reports",
             "Reports in a sent push.",
-            buckets=(1, 2, 5, 10, 25, 50, 100, 250, 500),
-            registry=registry,
+            (1, 2, 5, 10, 25, 50, 100, 250, 500),
         )
-        ended = Counter(
+        self._ended = counted.counters(
             "statuspush_pushes_ended",
             "Pushes that came to an end, by final state.",
-            ["state"],
-            registry=registry,
+            "state",
+            ("delivered", "exhausted"),
         )
-        self._ended = {state: ended.labels(state) for state in ("delivered", "exhausted")}
         self._sends_in_flight = Gauge(
             "statuspush_sends_in_flight", "Sends under way now.", registry=registry
         )
-        self._commit_seconds = Histogram(
+        self._commit_seconds = counted.histogram(
             "statuspush_commit_seconds",
             "Time of a commit of the store, with its fsync.",
-            buckets=_FAST,
-            registry=registry,
+            _FAST,
         )
-        self._commit_verbs = Counter(
+        self._commit_verbs = counted.counter(
             "statuspush_commit_verbs",
             "Store calls that commits carried; divided by the number of commits, the group size.",
-            registry=registry,
         )
-        self._loop_lag = Histogram(
+        self._loop_lag = counted.histogram(
             "statuspush_event_loop_lag_seconds",
             "How late the event loop woke a timer.",
-            buckets=_FAST,
-            registry=registry,
+            _FAST,
         )
         self._reports_waiting = Gauge(
             "statuspush_reports_waiting", "Reports that wait to be pushed.", registry=registry
@@ -174,10 +155,9 @@ class Telemetry:
             ["version", "python"],
             registry=registry,
         ).labels(__version__, platform.python_version()).set(1)
-        self._worker_deaths = Counter(
+        self._worker_deaths = counted.counter(
             "statuspush_worker_deaths",
             "Worker processes that ended without being told to.",
-            registry=registry,
         )
         self._extra = _Extra()
         registry.register(self._extra)
@@ -188,22 +168,22 @@ class Telemetry:
 
     def accepted(self, reports: int, duplicates: int) -> None:
         """Reports were stored; ``duplicates`` of the same submission were left out."""
-        self._accepted.inc(reports)
+        self._accepted.add(reports)
         if duplicates:
-            self._duplicates.inc(duplicates)
+            self._duplicates.add(duplicates)
 
     def refused(self, errors: int) -> None:
         """A submission was refused for ``errors`` mistakes in its reports."""
-        self._refused["invalid"].inc()
-        self._report_errors.inc(errors)
+        self._refused["invalid"].add()
+        self._report_errors.add(errors)
 
     def turned_away(self, reason: str) -> None:
         """A submission was refused before its reports were looked at (see :data:`REFUSALS`)."""
-        self._refused.get(reason, self._refused["other"]).inc()
+        self._refused.get(reason, self._refused["other"]).add()
 
     def overloaded(self) -> None:
         """A submission was refused because too much is being accepted at once."""
-        self._overloaded.inc()
+        self._refused["overloaded"].add()
 
     def accept(self, seconds: float) -> None:
         """A submission was accepted in this time."""
@@ -213,15 +193,15 @@ class Telemetry:
 
     def attempt(self, outcome: Outcome, seconds: float, reports: int) -> None:
         """A push of that many reports was sent once."""
-        self._attempts[outcome].inc()
+        self._attempts[outcome].add()
         self._attempt_seconds.observe(seconds)
         self._attempt_reports.observe(reports)
         if outcome is Outcome.ACKNOWLEDGED:
-            self._acknowledged.inc(reports)
+            self._acknowledged.add(reports)
 
     def ended(self, state: str, pushes: int = 1) -> None:
         """Pushes reached a final state: ``delivered`` or ``exhausted``."""
-        self._ended[state].inc(pushes)
+        self._ended[state].add(pushes)
 
     def in_flight(self, sends: int) -> None:
         """So many sends are under way now."""
@@ -232,7 +212,7 @@ class Telemetry:
     def commit(self, seconds: float, verbs: int) -> None:
         """The store committed ``verbs`` calls at once."""
         self._commit_seconds.observe(seconds)
-        self._commit_verbs.inc(verbs)
+        self._commit_verbs.add(verbs)
 
     def store(
         self,
@@ -295,7 +275,7 @@ class Telemetry:
 
     def worker_died(self, worker: object) -> None:
         """Keep what a worker told last, so that no counter ever goes back."""
-        self._worker_deaths.inc()
+        self._worker_deaths.add()
         for key, value in self._of_workers.pop(worker, {}).items():
             self._of_dead_workers[key] = self._of_dead_workers.get(key, 0.0) + value
 

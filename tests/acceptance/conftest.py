@@ -24,7 +24,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture
 def closing():
-    """An exit stack that ends with the test: ``closing.callback(service.close)``."""
+    """An exit stack that ends with the test: ``closing.callback(service.stop)``."""
     with contextlib.ExitStack() as stack:
         yield stack
 
@@ -39,7 +39,7 @@ def start_service(tmp_path, closing):
 
     def start(directory=None, prefix=(), environment=None, **settings):
         service = Service(directory or tmp_path, settings, prefix, environment or {})
-        closing.callback(service.close)
+        closing.callback(service.stop)
         return service.start()
 
     return start

@@ -374,7 +374,7 @@ def running(directory: Path, prefix: Sequence[str] = (), **settings: str) -> Ite
     try:
         yield service.start()
     finally:
-        service.close()
+        service.stop()
 
 
 @dataclass(frozen=True)

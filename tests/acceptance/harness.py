@@ -27,6 +27,8 @@ from typing import Any
 
 import pytest
 
+from statuspush.launch import ServeProcess
+
 TOKEN = "operator-token-of-the-acceptance-tests"
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
@@ -61,112 +63,33 @@ class Refused(Exception):
         return json.loads(self.body)
 
 
-@dataclass
-class Service:
-    """A real ``statuspush serve``, startable again on the same database and port."""
+class Service(ServeProcess):
+    """A real ``statuspush serve``, and how the tests ask it."""
 
-    directory: Path
-    settings: dict[str, str] = field(default_factory=dict)
-    """Settings by their name in lower case: ``{"retry_interval_seconds": "2"}``."""
-    prefix: Sequence[str] = ()
-    """Command that runs the service: ``("prlimit", "--nofile=64:64")``."""
-    environment: dict[str, str] = field(default_factory=dict)
-    port: int = 0
-    process: subprocess.Popen[str] | None = None
-    ready_seconds: float = 0.0
-    """From the start of the process to the first answer of /readyz."""
-
-    @property
-    def database(self) -> Path:
-        return Path(self.settings.get("database", f"sqlite:///{self.directory}/statuspush.db")[10:])
-
-    @property
-    def log_path(self) -> Path:
-        return self.directory / "service.log"
-
-    @property
-    def pid(self) -> int:
-        assert self.process is not None
-        return self.process.pid
-
-    def spawn(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start a process like this service and don't wait for it."""
-        settings = {
-            "database": f"sqlite:///{self.database}",
-            "operator_token": TOKEN,
-            "allow_targets": "127.0.0.0/8",
-            "log_level": "info",
-            "log_format": "json",
-            **self.settings,
-        }
-        clean = {k: v for k, v in os.environ.items() if not k.startswith("STATUSPUSH_")}
-        with self.log_path.open("a") as log:
-            return subprocess.Popen(
-                [
-                    *self.prefix,
-                    *(sys.executable, "-m", "statuspush", "serve"),
-                    *("--port", str(self.port), *arguments),
-                ],
-                env={
-                    **clean,
-                    **{f"STATUSPUSH_{name.upper()}": value for name, value in settings.items()},
-                    **self.environment,
-                },
-                cwd=self.directory,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
-
-    def start(self, seconds: float = PATIENCE) -> "Service":
-        """Start the service and return when it is ready."""
-        began = time.monotonic()
-        self.process = self.spawn()
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if "listening" not in line:
-            raise AssertionError(f"did not start: {line!r}\n{self.log_path.read_text()[-3000:]}")
-        self.port = int(line.rsplit(":", 1)[1])
-        wait_for("ready", lambda: self.ask("/readyz")[0] == 200, seconds, every=0.01)
-        self.ready_seconds = time.monotonic() - began
-        return self
-
-    @property
-    def running(self) -> bool:
-        return self.process is not None and self.process.poll() is None
-
-    def signal(self, number: int) -> None:
-        assert self.process is not None
-        self.process.send_signal(number)
-
-    def kill(self) -> None:
-        """kill -9."""
-        assert self.process is not None
-        self.process.kill()
-        self.ended()
+    def __init__(
+        self,
+        directory: Path,
+        settings: dict[str, str] | None = None,
+        prefix: Sequence[str] = (),
+        environment: dict[str, str] | None = None,
+    ) -> None:
+        defaults = {"operator_token": TOKEN, "log_level": "info", "log_format": "json"}
+        super().__init__(
+            directory,
+            {**defaults, **(settings or {})},
+            prefix=prefix,
+            environment=environment,
+            out="service.out",
+        )
 
     def terminate(self, seconds: float = 40) -> int:
         """SIGTERM; wait for the end and return the exit status."""
         self.signal(signal.SIGTERM)
         return self.ended(seconds)
 
-    def ended(self, seconds: float = PATIENCE) -> int:
-        """Wait until the process has ended; return its exit status (negative: signal)."""
-        assert self.process is not None
-        status = self.process.wait(seconds)
-        if self.process.stdout is not None:
-            self.process.stdout.close()
-        return status
-
-    def close(self) -> None:
-        """End the process, however it stands."""
-        if self.running:
-            self.signal(signal.SIGCONT)
-            self.signal(signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.ended(35)
-            if self.running:
-                self.kill()
+    def refused(self, *flags: str) -> int:
+        """Start another one like it, which is to end on its own; its exit status."""
+        return self.spawn(*flags).wait(60)
 
     # asking it
 
@@ -582,7 +505,7 @@ def stage(
         customer = Customer(directory / "customer.journal")
         stack.callback(customer.close)
         service = Service(directory, settings, prefix, environment or {})
-        stack.callback(service.close)
+        stack.callback(service.stop)
         service.start()
         for account in accounts:
             service.account(account, customer.url(account), **(push or {}))

@@ -15,7 +15,7 @@ from tests.acceptance.customers import (
     running,
     send_one,
 )
-from tests.acceptance.harness import TOKEN, Service, report, wait_for
+from tests.acceptance.harness import TOKEN, Service, report
 
 PROXY_PASSWORD = "canary-proxy-password-7d1f"
 HEADER = "Bearer canary-header-value-0b2e"
@@ -139,20 +139,15 @@ def test_secrets(tmp_path):
 def test_the_token_made_at_the_first_start(tmp_path):
     """Printed once on standard output, stored as a hash, never logged."""
     service = Service(tmp_path, {"log_level": "debug", "operator_token": ""})
-    process = service.spawn()
     try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert "operator token" in line
-        token = line.split()[-1]
-        service.port = int(process.stdout.readline().rsplit(":", 1)[1])
-        assert wait_for("ready", lambda: ask(service, "GET", "/readyz").status == 200)
+        service.start()
+        first, _ = service.out_path.read_text().splitlines()
+        assert "operator token" in first
+        token = first.split()[-1]
         assert ask(service, "GET", "/v1/accounts", token=token).status == 200
         assert ask(service, "GET", "/v1/accounts", token=token[:-1] + "!").status == 401
     finally:
-        process.terminate()
-        process.wait(30)
-        process.stdout.close()
+        service.stop()
     assert token.encode() not in service.log_path.read_bytes()
     files = [p for p in tmp_path.iterdir() if ".db" in p.name]
     assert files

@@ -94,9 +94,7 @@ def test_a_start_on_a_full_disk_is_refused_in_plain_words(tmp_path):
                     file.write(bytes(4096))
             service.kill()
             customer.behave("a")
-            refused = service.spawn()
-            refused.communicate(timeout=60)
-            assert refused.returncode == 1
+            assert service.refused() == 1
             said = service.log_path.read_text()
             assert "database or disk is full" in said
             assert "Traceback" not in said

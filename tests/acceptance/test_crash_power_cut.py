@@ -269,12 +269,11 @@ async def _missing(database, sids, accounts):
     """How many of the reports the store on these files does not have."""
     if not sids and not database.exists():
         return 0
-    store = SqliteStore(database)
-    await store.open(int(time.time() * 1000))
+    store = SqliteStore.open(database, int(time.time() * 1000))
     try:
         missing = 0
         if sids:
-            known = {account.account for account in await store.list_accounts()}
+            known = {account.account for account in (await store.list_accounts()).items}
             assert known == set(ACCOUNTS)
             for start in range(0, len(sids), 5000):
                 body = json.dumps(
@@ -284,7 +283,7 @@ async def _missing(database, sids, accounts):
                     body, VOICE_STATUS, ndjson=False, tz=ZoneInfo("Asia/Shanghai")
                 )
                 # What is there already is a duplicate; anything else was lost.
-                appended = await store.append_reports(make_batch(made, VOICE_STATUS), 0)
+                (appended,) = await store.append_reports([make_batch(made, VOICE_STATUS)], 0)
                 missing += appended.accepted
     finally:
         await store.close()

@@ -106,3 +106,10 @@ def test_sigterm_waits_for_sends_that_end_within_the_drain(tmp_path):
 def test_a_second_signal_breaks_off_what_is_open(tmp_path):
     figures = hung_endpoints(tmp_path, endpoints=30, timeout=60, twice=True)
     assert figures["drain (s)"] < 20
+
+
+def test_sigint_ends_it_also_where_the_parent_had_it_ignored(start_service):
+    """As for a process that a script started in the background."""
+    service = start_service(prefix=("sh", "-c", 'trap "" INT; exec "$@"', "sh"))
+    service.signal(signal.SIGINT)
+    assert service.ended() == 0

@@ -120,11 +120,11 @@ def test_a_killed_worker_is_counted_and_no_counter_goes_back(start_service):
 def test_the_service_ends_when_no_worker_can_start(closing, tmp_path):
     """Better an end that a service manager sees than a port on which nobody answers."""
     (tmp_path / "sitecustomize.py").write_text(
-        "import os, sys\nif 'statuspush.workers.worker' in sys.orig_argv: os._exit(3)\n"
+        "import os, sys\nif 'statuspush.worker.main' in sys.orig_argv: os._exit(3)\n"
     )
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     service = Service(tmp_path, environment={"PYTHONPATH": path})
-    closing.callback(service.close)
+    closing.callback(service.stop)
     service.process = service.spawn()
     assert service.ended(20) == 1
     assert service.log("workers die before they are ready")

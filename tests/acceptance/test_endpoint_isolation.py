@@ -22,25 +22,25 @@ FLOOR_MS = 10.0
 """What the machine may add by itself: below it, a factor of two says nothing."""
 
 
-def isolation(hung: int, seconds: float, windows: int = 3) -> dict[str, Any]:
+def isolation(hung: int, seconds: float, windows: int = 3, timeout: int = 4) -> dict[str, Any]:
     """Latencies of a healthy customer, alone and beside ``hung`` ones who never answer.
 
     ``seconds`` for each of the two, in windows that alternate: alone, then mixed, and again; so
     both see the same machine. The latency of a report runs from the 202 that accepted it to its
     arrival at the customer; a p99 is the median of those of the windows, so that one hiccup
     decides nothing. The hung accounts get reports all the time; each of their sends is given up
-    after 4 s and repeated after 4 s, forty times as often as by default.
+    after ``timeout`` seconds and repeated after as many, far more often than by default.
     """
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         customer = Customer(directory / "journal")
         stack.callback(customer.close)
         url, reset = stack.enter_context(hanging())
-        service = stack.enter_context(running(directory, retry_interval_seconds="4"))
+        service = stack.enter_context(running(directory, retry_interval_seconds=str(timeout)))
         service.account("healthy", customer.url("healthy"))
         names = [f"hung{number}" for number in range(hung)]
         callers = stack.enter_context(ThreadPoolExecutor(16))
-        settings = {"connect_seconds": 4, "timeout_seconds": 4}
+        settings = {"connect_seconds": timeout, "timeout_seconds": timeout}
         list(callers.map(lambda name: service.account(name, url, **settings), names))
 
         alone, mixed = [], []
@@ -143,7 +143,7 @@ def test_three_hundred_hung_customers():
     customers would show as seconds each time.
     """
     for _ in range(3):
-        result = isolation(hung=300, seconds=9)
+        result = isolation(hung=300, seconds=6, timeout=2)
         print(json.dumps(result))
         assert result["hung_at_once"] >= 100, "they were not hanging"
         assert result["timeouts"] >= 50

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -86,7 +87,7 @@ def test_a_hundred_thousand_reports_to_flask(service, tmp_path):
     wanted_csv = generate(table, 5_000, accounts, "c")
 
     def received() -> list[str]:
-        with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as db:
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db:
             return [_row(*row[:4]) for row in db.execute("SELECT * FROM calls")]
 
     with process(str(FLASK), str(database)) as (_, port):

@@ -3,7 +3,6 @@
 import contextlib
 import http.client
 import json
-import signal
 import socket
 import subprocess
 import sys
@@ -19,39 +18,19 @@ from statuspush.core.contract import Wire
 from statuspush.core.fragment import sample_fragments
 from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.wire import body as sent
+from statuspush.launch import ListeningProcess
 
 pytestmark = pytest.mark.acceptance
 
 
-class Receiving:
+class Receiving(ListeningProcess):
     """The service in a directory; it can be killed and started again."""
 
     def __init__(self, directory: Path, *arguments: str) -> None:
-        self.directory = directory
-        self.arguments = arguments
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
-        self.process: subprocess.Popen[bytes]
+        super().__init__(directory, ["receive", *arguments], log="log", out="out")
 
-    def start(self) -> None:
-        with (self.directory / "out").open("ab") as out, (self.directory / "log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "statuspush", "receive", "--port", str(self.port)),
-                    *self.arguments,
-                ],
-                cwd=self.directory,
-                stdout=out,
-                stderr=log,
-            )
-        wait_for("it is ready", lambda: self.get("/readyz") == (200, b"ready\n"))
-
-    def get(self, path: str) -> tuple[int, bytes] | None:
-        assert self.process.poll() is None, (self.directory / "log").read_text()
-        with contextlib.suppress(OSError):
-            return self._request("GET", path, None)
-        return None
+    def get(self, path: str) -> tuple[int, bytes]:
+        return self._request("GET", path, None)
 
     def push(self, body: bytes, path: str = "/voice") -> tuple[int, bytes]:
         return self._request("POST", path, body)
@@ -63,16 +42,8 @@ class Receiving:
             answer = connection.getresponse()
             return answer.status, answer.read()
 
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
-
     def out(self) -> list[dict[str, object]]:
-        lines = (self.directory / "out").read_bytes().split(b"\n")[:-1]
+        lines = self.out_path.read_bytes().split(b"\n")[:-1]
         return [json.loads(line) for line in lines]
 
 

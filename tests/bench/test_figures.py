@@ -3,7 +3,7 @@
 import pytest
 
 from statuspush.bench.figures import Moment, Observed, figures, percentile
-from statuspush.bench.load import Load
+from statuspush.bench.load_generator import Load
 from statuspush.bench.processes import MachineTime, Usage
 from statuspush.bench.reconcile import Reconciliation
 
@@ -23,7 +23,6 @@ FOUND = Reconciliation(
     repeats=0,
     misdirected=0,
     pushes=20,
-    first_arrival=100.1,
     last_arrival=110.0,
 )
 

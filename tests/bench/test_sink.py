@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from statuspush.bench.child import Child
-from statuspush.bench.sink import Journal
+from statuspush.bench.sink import SinkJournal
 
 
 def _push(body):
@@ -29,7 +29,7 @@ def sink(tmp_path):
 
         def end(self):
             child.stop()
-            return [(path, body) for _, path, body in Journal.read(tmp_path / "journal")]
+            return [(path, body) for _, path, body in SinkJournal.read(tmp_path / "journal")]
 
     yield Sink()
     connection.close()

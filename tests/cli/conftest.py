@@ -194,3 +194,15 @@ def reports():
         ]
 
     return make
+
+
+@pytest.fixture
+def ndjson(tmp_path):
+    """Write reports to a file of JSON lines."""
+
+    def write(reports, name="r.ndjson"):
+        path = tmp_path / name
+        path.write_text("".join(json.dumps(report) + "\n" for report in reports))
+        return path
+
+    return write

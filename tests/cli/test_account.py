@@ -128,7 +128,16 @@ def test_push_makes_a_secret_that_the_service_takes(service):
     ("arguments", "words"),
     [
         ([], "nothing to change"),
-        (["--max-bytes", "x"], "number of bytes"),
+        (
+            ["--max-bytes", "x"],
+            "from 1,000 to 100,000,000, or null, got",
+        ),
+        (["--mode", "ON"], "mode must be one of off, on, paused"),
+        (["--url", ""], "the URL must start with http"),
+        (["--url", "acme.example"], "the URL must start with http"),
+        (["--secret", "x"], "must begin with whsec_"),
+        (["--header", "Host: x"], "set by the platform"),
+        (["--header", "X-A: 1", "--header", "x-a: 2"], "given twice"),
         (["--header", "x"], "Name:"),
     ],
 )
@@ -140,7 +149,7 @@ def test_push_refuses_what_means_nothing(service, arguments, words):
 
 
 def test_delete(service):
-    """Refused by the service while reports wait."""
+    """ApiRefused by the service while reports wait."""
     result, calls = service("account", "delete", "acme", answer=(204, {}, b""))
     assert (result.stdout, calls[0].path) == ("deleted account acme\n", "/v1/accounts/acme")
     _, calls = service("account", "delete", "acme", "--force", answer=(204, {}, b""))

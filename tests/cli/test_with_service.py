@@ -1,14 +1,13 @@
 """The commands against the real service: the way of an operator from the first account on."""
 
-import asyncio
 import json
 import threading
 
 import pytest
 
-from statuspush.cli.demoing.child import ChildService
 from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.wire import decode
+from statuspush.launch import ServeProcess
 
 pytestmark = pytest.mark.acceptance
 
@@ -16,20 +15,11 @@ pytestmark = pytest.mark.acceptance
 @pytest.fixture
 def service(tmp_path):
     """A running service; ends with the test, and must end well."""
-    child = ChildService(tmp_path, port=0, retry_interval=0.2)
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-
-    def run(work):
-        return asyncio.run_coroutine_threadsafe(work, loop).result(60)
-
-    run(child.__aenter__())
-    yield child
-    status = run(child.stop())
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
+    running = ServeProcess(tmp_path, {"retry_interval_seconds": "0.2"})
+    try:
+        yield running.start()
+    finally:
+        status = running.stop()
     assert status == 0
 
 

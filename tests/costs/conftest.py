@@ -13,7 +13,6 @@ from statuspush.core.batch import make_batch
 from statuspush.core.contract import Mode
 from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.report import read_submissions
-from statuspush.store.base import PushSettings
 from statuspush.store.sqlite import SqliteStore
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -68,12 +67,11 @@ def batch(count, **how):
 @contextlib.asynccontextmanager
 async def open_store(directory, accounts):
     """A store whose accounts are on, at the point where nothing is left to do."""
-    store = SqliteStore(Path(directory) / "statuspush.db")
-    await store.open(NOW)
+    store = SqliteStore.open(Path(directory) / "statuspush.db", NOW)
     names = [f"account-{number}" for number in range(accounts)]
     await asyncio.gather(*(store.put_account(name, name, b"", NOW) for name in names))
-    settings = PushSettings(mode=Mode.ON, url="https://customer.example/")
-    await asyncio.gather(*(store.set_push(name, settings, NOW) for name in names))
+    changes = {"mode": Mode.ON, "url": "https://customer.example/"}
+    await asyncio.gather(*(store.change_push(name, changes, NOW) for name in names))
     yield store
     await store.close()
 

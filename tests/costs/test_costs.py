@@ -5,9 +5,7 @@ lowers its limit; whoever makes one dearer has to say why it is worth it. Times 
 ``benchmarks/``.
 """
 
-import asyncio
-import pickle
-
+import msgspec
 import pytest
 from tests.costs.conftest import NOW, SHANGHAI, Calls, batch, open_store, reports, submissions
 
@@ -17,15 +15,17 @@ from statuspush.core.decode import decode
 from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.lifecycle import Deliver
 from statuspush.core.outcome import Answered, Outcome, Verdict
+from statuspush.core.push import Attempt
 from statuspush.core.report import read_submissions
+from statuspush.core.settings import PushSettings
 from statuspush.core.wire import body
-from statuspush.flow.send import Send
-from statuspush.store.base import Attempt, ClaimedPush, PushSettings, Recording
-from statuspush.store.sqlite import commit
+from statuspush.link.messages import Packing, ToWorker, Unpacking
+from statuspush.store.base import ClaimedPush, Recording
 from statuspush.telemetry import Telemetry
-from statuspush.workers.claims import Hand, received
+from statuspush.worker.open_sends import OpenSends
+from statuspush.worker.send import Send
 
-LEASE = 360_000
+CLAIM = {"limit": 1000, "suspect_limit": 0, "lease_ms": 360_000, "owner": "test"}
 
 
 def show(what, measured):
@@ -71,7 +71,7 @@ def test_calls_to_build_a_body(count, limit, wire):
     assert show("a report", calls.made / count) <= limit
 
 
-@pytest.mark.parametrize(("count", "limit"), [(1, 39), (500, 5.6)])
+@pytest.mark.parametrize(("count", "limit"), [(1, 44), (500, 5.6)])
 def test_calls_to_decode_a_body(count, limit):
     (fragments,) = batch(count).bodies
     data = body(fragments, Wire.ROBUST, VOICE_STATUS)
@@ -86,8 +86,8 @@ class Clock:
 
 
 class Acknowledges:
-    async def post(self, request):
-        return Answered(200, b"SUCCESS")
+    def start(self, request, done):
+        done(Answered(200, b"SUCCESS"))
 
 
 def test_calls_to_send_a_push_besides_the_post():
@@ -95,10 +95,12 @@ def test_calls_to_send_a_push_besides_the_post():
     settings = PushSettings(url="https://customer.example/")
     claim = ClaimedPush("push_1", "account-0", settings, fragments, 1, 1, 0, 7, NOW)
     send = Send(Acknowledges(), Clock(), Telemetry(), retry_interval_ms=1, slow_seconds=1)
-    step = send.send(claim)
-    with Calls() as calls, pytest.raises(StopIteration):
-        step.send(None)
-    assert show("a push", calls.made) <= 100
+    ended = []
+    sends = OpenSends(send, Clock(), ended=ended.append)
+    with Calls() as calls:
+        sends.start(claim)
+    assert ended[0].decision == Deliver()
+    assert show("a push", calls.made) <= 70
 
 
 # between the processes
@@ -110,18 +112,18 @@ def test_bytes_of_a_claim_on_its_way_to_a_worker():
         ClaimedPush(f"push_{n}", "account-0", settings, b"%0200d" % n, 1, 1, 0, n, NOW)
         for n in range(100)
     ]
-    hand = Hand()
-    frame = pickle.dumps([(0, 0, "send", (hand.over(claim),), {}) for claim in claims])
+    packing = Packing()
+    frame = msgspec.msgpack.encode(ToWorker(sends=[packing.send(claim) for claim in claims]))
     assert show("a push, besides its reports", len(frame) / 100 - 200) <= 80
 
 
 def test_calls_to_hand_a_claim_over():
     settings = PushSettings(url="https://customer.example/")
     claim = ClaimedPush("push_1", "account-0", settings, b"{}", 1, 1, 0, 7, NOW)
-    hand = Hand()
-    received(hand.over(claim))
+    packing, unpacking = Packing(), Unpacking()
+    unpacking.claim(packing.send(claim))
     with Calls() as calls:
-        received(hand.over(claim))
+        unpacking.claim(packing.send(claim))
     assert show("a push", calls.made) <= 6
 
 
@@ -133,30 +135,28 @@ def test_calls_to_hand_a_claim_over():
 )
 async def test_calls_to_append(tmp_path, count, accounts, limit):
     async with open_store(tmp_path, accounts) as store:
-        await store.append_reports(batch(count, accounts=accounts), NOW)
+        await store.append_reports([batch(count, accounts=accounts)], NOW)
         more = batch(count, accounts=accounts, first=count)
         with Calls() as calls:
-            await store.append_reports(more, NOW)
+            await store.append_reports([more], NOW)
     assert show("a report", calls.made / count) <= limit
 
 
-async def test_calls_of_submissions_that_share_a_commit(tmp_path, monkeypatch):
-    monkeypatch.setattr(commit, "_GROUP_SECONDS", 60)  # however slow the machine is
-    monkeypatch.setattr(commit, "_SLICE_SECONDS", 60)
+async def test_calls_of_submissions_of_one_frame(tmp_path):
     async with open_store(tmp_path, 1000) as store:
-        await store.append_reports(batch(1000, accounts=1000), NOW)
+        await store.append_reports([batch(1000, accounts=1000)], NOW)
         more = [batch(1000, accounts=1000, first=1000 * n) for n in range(1, 9)]
         with Calls() as calls:
-            await asyncio.gather(*(store.append_reports(each, NOW) for each in more))
+            await store.append_reports(more, NOW)
     assert show("a report", calls.made / 8000) <= 5.8
 
 
 async def test_calls_of_a_push_from_claim_to_record(tmp_path):
     async with open_store(tmp_path, 100) as store:
         for first in (0, 100):
-            await store.append_reports(batch(100, accounts=100, first=first), NOW)
+            await store.append_reports([batch(100, accounts=100, first=first)], NOW)
             with Calls() as calls:
-                claims = await store.claim_pushes(NOW, limit=1000, suspect_limit=0, lease_ms=LEASE)
+                claims = await store.claim_pushes(NOW, **CLAIM)
                 written = await store.record_outcomes(list(map(delivered, claims)), NOW)
             assert written == [True] * 100
     assert show("a push", calls.made / 100) <= 77
@@ -170,17 +170,17 @@ def delivered(claim):
 @pytest.mark.parametrize(("accounts", "limit"), [(10, 145), (1000, 168)])
 async def test_bytes_written_for_a_report(tmp_path, written, accounts, limit):
     async with open_store(tmp_path, accounts) as store:
-        await store.append_reports(batch(1000, accounts=accounts), NOW)
+        await store.append_reports([batch(1000, accounts=accounts)], NOW)
         before = written()
         for first in range(1000, 11_000, 1000):
-            await store.append_reports(batch(1000, accounts=accounts, first=first), NOW)
+            await store.append_reports([batch(1000, accounts=accounts, first=first)], NOW)
         assert show("a report", (written() - before) / 10_000) <= limit
 
 
 async def test_bytes_written_for_a_push(tmp_path, written):
     async with open_store(tmp_path, 1000) as store:
-        await store.append_reports(batch(1000, accounts=1000), NOW)
+        await store.append_reports([batch(1000, accounts=1000)], NOW)
         before = written()
-        claims = await store.claim_pushes(NOW, limit=1000, suspect_limit=0, lease_ms=LEASE)
+        claims = await store.claim_pushes(NOW, **CLAIM)
         await store.record_outcomes(list(map(delivered, claims)), NOW)
         assert show("a push", (written() - before) / 1000) <= 370

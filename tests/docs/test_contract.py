@@ -13,8 +13,8 @@ from statuspush.core.contract import PUSH_HEADERS, Wire
 from statuspush.core.fragment import json_lines, sample_fragments
 from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.outcome import Answered, Cause, Outcome
+from statuspush.core.settings import PushSettings
 from statuspush.core.signature import sign
-from statuspush.store.base import PushSettings
 
 BOTH = pytest.mark.parametrize("name", ["docs/contract.md", "docs/contract.zh.md"])
 FRAGMENTS = sample_fragments(VOICE_STATUS)

@@ -14,11 +14,11 @@ from statuspush.cli.app import app as cli
 from statuspush.clock import SteadyClock
 from statuspush.config import SETTINGS, load
 from statuspush.config.load import TOOL_VARIABLES
+from statuspush.core.settings import PUSH_SETTINGS, PushSettings, shown
 from statuspush.telemetry import Telemetry
 from statuspush.web import problems, views
 from statuspush.web.app import WebDependencies, create_app
 from statuspush.web.operations_api import StatusView
-from statuspush.web.push_settings import SCHEMA
 from statuspush.web.reports_api import AcceptedView
 
 OPERATION = pytest.mark.parametrize("name", ["docs/operation.md", "docs/operation.zh.md"])
@@ -122,10 +122,19 @@ def test_examples_of_answers_have_the_shape_of_the_answers(document):
 
 
 def test_each_push_setting_is_documented(document):
-    """In the table of PATCH."""
+    """In the table of PATCH, as the table of settings has it."""
+    defaults = shown(PushSettings())
     doc = document("docs/api.md")
     section = doc.section(re.escape("`PATCH /v1/accounts/{account}/push`"))
-    assert [row[0].strip("`") for row in doc.rows(section)] == list(SCHEMA["properties"])
+    assert doc.rows(section) == [
+        [
+            f"`{setting.name}`",
+            setting.form.expected.en,
+            f"`{json.dumps(defaults[setting.name])}`",
+            setting.description.en,
+        ]
+        for setting in PUSH_SETTINGS
+    ]
 
 
 def test_each_problem_is_documented(document):

@@ -6,23 +6,22 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 
 from statuspush.core.contract import Mode
 from statuspush.core.decode import decode
 from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.outcome import Answered, Cause, Unanswered
-from statuspush.flow.accept import Accept
-from statuspush.flow.cut import Cut
-from statuspush.flow.lanes import Lanes
-from statuspush.flow.open_sends import OpenSends
-from statuspush.flow.record import Record
-from statuspush.flow.send import Send
-from statuspush.flow.sweep import Sweep
-from statuspush.store.base import PushSettings
+from statuspush.dispatcher.dispatcher import Dispatcher, Limits
+from statuspush.link.messages import FromWorker, Packing, ToWorker
 from statuspush.store.sqlite import SqliteStore
+from statuspush.store.sqlite.sizes import Sizes
 from statuspush.telemetry import Telemetry
 from statuspush.transport import PostRequest
+from statuspush.worker.accept import Accept
+from statuspush.worker.send import Send
+from statuspush.worker.worker import Worker
 
 START = 1_767_323_045_678
 """2026-01-02T03:04:05.678Z"""
@@ -45,6 +44,9 @@ class ManualClock:
     def now(self):
         return self.time
 
+    def skew(self):
+        return 0
+
     def turn(self, seconds):
         self.time += round(seconds * 1000)
 
@@ -58,7 +60,7 @@ class Posted:
 
     @property
     def headers(self):
-        return dict(self.request.headers)
+        return dict((*self.request.shared_headers, *self.request.headers))
 
     @property
     def push(self):
@@ -127,6 +129,16 @@ class Customers:
         """Sends that wait for a release."""
         return sum(not answer.done() for held in self.hanging.values() for answer in held)
 
+    def start(self, request, done):
+        return asyncio.create_task(self._started(request, done))
+
+    async def _started(self, request, done):
+        try:
+            result = await self.post(request)
+        except Exception as error:
+            result = error
+        done(result)
+
     async def post(self, request):
         posted = Posted(request, self._clock.now())
         self.posts.append(posted)
@@ -178,6 +190,8 @@ class Failing:
 
     def __getattr__(self, name):
         verb = getattr(self._store, name)
+        if not asyncio.iscoroutinefunction(verb):
+            return verb
 
         async def call(*args, **kwargs):
             self.calls[name] += 1
@@ -188,9 +202,45 @@ class Failing:
         return call
 
 
+class Pipe:
+    """One direction of the link, in one process: a frame goes over at the end of a loop's turn."""
+
+    def __init__(self, kind, take):
+        self._kind = kind
+        self._take = take
+        self._out = None
+
+    def outgoing(self):
+        if self._out is None:
+            self._out = self._kind()
+            asyncio.get_running_loop().call_soon(self._flush)
+        return self._out
+
+    def _flush(self):
+        out, self._out = self._out, None
+        self._take(msgspec.msgpack.decode(msgspec.msgpack.encode(out), type=self._kind))
+
+
+class WorkerEnd:
+    """The worker, as the deciding half has it."""
+
+    def __init__(self, house):
+        self._house = house
+        self._packing = Packing()
+
+    def outgoing(self):
+        return self._house.to_worker.outgoing()
+
+    def send(self, claim):
+        self.outgoing().sends.append(self._packing.send(claim))
+
+    def break_off(self):
+        self._house.worker.sends.break_off()
+
+
 @dataclass
 class House:
-    """The steps wired as the service wires them, but moved by hand."""
+    """Both halves as the service wires them, in one process and moved by hand."""
 
     database: object
     clock: ManualClock
@@ -199,62 +249,77 @@ class House:
     suspect: int = 1000
     slow_seconds: float = 1.0
     max_bytes: int = 1 << 24
+    sizes: Sizes = field(default_factory=lambda: Sizes(probe_seconds=0))
     losing_outcomes: bool = False
-    """While set, outcomes never reach Record, as if the process died before it."""
+    """While set, outcomes are never recorded, as if the process died before it."""
     submitted: dict = field(default_factory=lambda: defaultdict(list))
     """All sids that were accepted, per account."""
 
     async def open(self):
         self.telemetry = Telemetry()
-        self.engine = SqliteStore(self.database, self.telemetry)
+        self.engine = SqliteStore.open(
+            self.database, self.clock.now(), telemetry=self.telemetry, sizes=self.sizes
+        )
         self.store = Failing(self.engine)
-        await self.store.open(self.clock.now())
-        self.lanes = Lanes(good=self.good, suspect=self.suspect, slow_seconds=self.slow_seconds)
-        self.send = Send(
+        self.to_worker = Pipe(ToWorker, lambda frame: self.worker.take(frame))  # noqa: PLW0108 (made below)
+        self.to_dispatcher = Pipe(FromWorker, self._take)
+        self.dispatcher = Dispatcher(
+            self.store,
+            self.clock,
+            self.telemetry,
+            Limits(
+                sends=self.good,
+                suspect_sends=self.suspect,
+                slow_seconds=self.slow_seconds,
+                retention_ms=7 * 86_400_000,
+            ),
+            owner="house",
+        )
+        self.send = send = Send(
             self.customers,
             self.clock,
             self.telemetry,
             retry_interval_ms=INTERVAL * 1000,
             slow_seconds=self.slow_seconds,
         )
-        self.cut = Cut(
-            self.store,
-            self.clock,
-            self.lanes,
-            lambda claim: self.sends.start(claim),  # noqa: PLW0108 (made a few lines below)
-            lease_seconds=360,
-        )
-        self.record = Record(self.store, self.clock, self.telemetry, wake=self.cut.wake)
-        self.sends = OpenSends(
-            self.send,
-            self.clock,
-            ended=self._ended,
-        )
+        self.worker = Worker(send, self.clock, self.to_dispatcher.outgoing, {})
         self.accept = Accept(
-            self.store,
-            self.clock,
+            self.worker.submissions.submit,
             self.telemetry,
             tz=SHANGHAI,
             max_bytes=self.max_bytes,
         )
-        self.sweep = Sweep(
-            self.store,
-            self.clock,
-            retention_ms=7 * 86_400_000,
-            held=lambda: self.record.failing,
-        )
+        await self.dispatcher.start(retry_interval_ms=INTERVAL * 1000)
+        self.end = WorkerEnd(self)
+        self.dispatcher.join(self.end)
         return self
 
-    def _ended(self, claim, recording):
-        self.lanes.leave(claim)
-        if not self.losing_outcomes:
-            self.record.put(recording)
-        self.cut.wake()
+    def _take(self, frame):
+        if self.losing_outcomes:
+            self.open_sends.ended(frame.ended)
+            frame.ended.clear()
+        self.dispatcher.take(self.end, frame)
+
+    @property
+    def claiming(self):
+        return self.dispatcher.claiming
+
+    @property
+    def recorder(self):
+        return self.dispatcher.recorder
+
+    @property
+    def open_sends(self):
+        return self.dispatcher.open_sends
+
+    @property
+    def housekeeping(self):
+        return self.dispatcher.housekeeping
 
     async def close(self):
         """End as a killed process would: what is open is never recorded."""
         self.losing_outcomes = True
-        await self.sends.finish(0)
+        await self.worker.sends.finish(0)
         await self.engine.close()
         self.losing_outcomes = False
 
@@ -270,18 +335,14 @@ class House:
         await asyncio.gather(*(self.engine.put_account(n, n, b"", now) for n in names))
         await asyncio.gather(
             *(
-                self.engine.set_push(
-                    name, PushSettings(**{"mode": mode, "url": url_of(name), **settings}), now
-                )
+                self.change(name, **{"mode": mode, "url": url_of(name), **settings})
                 for name in names
             )
         )
 
     async def change(self, name, **settings):
         """Change settings of an account, keeping the others."""
-        account = await self.engine.get_account(name)
-        kept = {f: getattr(account.push, f) for f in PushSettings.__slots__}
-        await self.engine.set_push(name, PushSettings(**{**kept, **settings}), self.clock.now())
+        await self.engine.change_push(name, settings, self.clock.now())
 
     async def submit(self, name, count=1, **changes):
         """Submit so many new reports of an account; return their sids."""
@@ -289,7 +350,6 @@ class House:
         sids = [f"{name}-{number}" for number in range(first, first + count)]
         body = json.dumps([report(name, sid, **changes) for sid in sids]).encode()
         appended = await self.accept.accept(body, VOICE_STATUS, ndjson=False)
-        self.cut.wake()
         assert appended.accepted == count
         self.submitted[name].extend(sids)
         return sids
@@ -302,14 +362,14 @@ class House:
 
     async def step(self):
         """One round of cutting, sending and recording; True if there was anything to do."""
-        began = await self.cut.run_once()
+        began = await self.claiming.run_once()
         await self.sent()
-        recorded = await self.record.run_once()
+        recorded = await self.recorder.run_once()
         return bool(began or recorded)
 
     async def sent(self):
         """Wait until every open send has ended or hangs."""
-        while self.lanes.open > self.customers.open:
+        while len(self.open_sends) > self.customers.open:
             await asyncio.sleep(0)
 
     async def settle(self):

@@ -6,9 +6,9 @@ from itertools import chain
 
 import pytest
 
+from statuspush.core.errors import Overloaded
 from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.report import InvalidReports, MalformedBody
-from statuspush.flow.accept import Overloaded
 from statuspush.store.base import Appended, StoreUnavailable
 
 REPORT = {

@@ -59,7 +59,7 @@ async def play(house, customers, answers, actions, in_flight):
             await house.restart()
             crashes += 1
     for _ in range(400):
-        due = await house.engine.next_due()
+        due = house.engine.next_due()
         if due is None:
             break
         await house.after(max(0, due - house.clock.now()) / 1000)

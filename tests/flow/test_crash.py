@@ -8,7 +8,6 @@ import pytest
 from statuspush.core.lifecycle import State
 from statuspush.core.outcome import Cause, Outcome, Unanswered
 from statuspush.store.base import StoreUnavailable
-from statuspush.store.sqlite import commit
 
 FULL = StoreUnavailable("database or disk is full")
 
@@ -105,13 +104,13 @@ async def test_an_outcome_that_cannot_be_written_is_kept_and_written_later(house
     await house.account("acme")
     sids = await house.submit("acme")
     house.store.errors["record_outcomes"] = FULL
-    await house.cut.run_once()
+    await house.claiming.run_once()
     await house.sent()
     for _ in range(3):
         with pytest.raises(StoreUnavailable):
-            await house.record.run_once()
+            await house.recorder.run_once()
         house.clock.turn(60)
-        await house.cut.run_once()
+        await house.claiming.run_once()
     del house.store.errors["record_outcomes"]
     await house.settle()
     assert customers.sids("acme") == [sids]
@@ -123,10 +122,10 @@ async def test_an_account_sends_nothing_else_before_its_outcome_is_written(house
     await house.account("acme")
     await house.submit("acme")
     house.store.errors["record_outcomes"] = FULL
-    await house.cut.run_once()
+    await house.claiming.run_once()
     await house.sent()
     await house.submit("acme", 3)
-    assert await house.cut.run_once() == 0
+    assert await house.claiming.run_once() == 0
     del house.store.errors["record_outcomes"]
     await house.settle()
     assert [len(push) for push in customers.sids("acme")] == [1, 3]
@@ -139,15 +138,15 @@ async def test_outcomes_that_arrive_during_a_failing_write_follow_in_order(house
     await house.submit("acme")
     await house.submit("bolt")
     house.store.errors["record_outcomes"] = FULL
-    await house.cut.run_once()
+    await house.claiming.run_once()
     await house.sent()
     with pytest.raises(StoreUnavailable):
-        await house.record.run_once()
+        await house.recorder.run_once()
     customers.release("bolt", customers.WRONG)
     await house.sent()
     del house.store.errors["record_outcomes"]
-    assert await house.record.run_once() == 2
-    assert await house.record.run_once() == 0
+    assert await house.recorder.run_once() == 2
+    assert await house.recorder.run_once() == 0
     assert (await house.state("acme")).pushes.delivered == 1
     assert (await house.state("bolt")).pushes.waiting == 1
 
@@ -158,7 +157,7 @@ async def test_an_outcome_that_arrives_during_a_write_waits_for_the_next(house, 
     customers.answer("bolt", customers.HANG)
     await house.submit("acme")
     await house.submit("bolt")
-    await house.cut.run_once()
+    await house.claiming.run_once()
     await house.sent()
     write = house.engine.record_outcomes
 
@@ -168,8 +167,8 @@ async def test_an_outcome_that_arrives_during_a_write_waits_for_the_next(house, 
         return await write(*args)
 
     house.engine.record_outcomes = meanwhile
-    assert await house.record.run_once() == 1
-    assert await house.record.run_once() == 1
+    assert await house.recorder.run_once() == 1
+    assert await house.recorder.run_once() == 1
     for name in ("acme", "bolt"):
         assert (await house.state(name)).pushes.delivered == 1
 
@@ -178,19 +177,18 @@ async def test_outcomes_on_disk_wake_cutting(house):
     """Their accounts may send again at once, not when some timer finds out."""
     await house.account("acme")
     await house.submit("acme")
-    await house.cut.run_once()
+    await house.claiming.run_once()
     await house.sent()
-    house.cut._woken.clear()
-    await house.record.run_once()
-    assert house.cut._woken.is_set()
+    house.claiming._woken.clear()
+    await house.recorder.run_once()
+    assert house.claiming._woken.is_set()
 
 
 async def test_a_commit_that_fails_at_record_sends_nothing_twice(house, customers, monkeypatch):
     """The engine rolls back and rebuilds its memory; the claim stays ours all the while."""
-    monkeypatch.setattr(commit, "_PROBE_SECONDS", 0)
     await house.account("acme")
     await house.submit("acme")
-    await house.cut.run_once()
+    await house.claiming.run_once()
     await house.sent()
 
     def full():
@@ -199,8 +197,8 @@ async def test_a_commit_that_fails_at_record_sends_nothing_twice(house, customer
     with monkeypatch.context() as disk:
         disk.setattr(house.engine._commit, "_commit", full)
         with pytest.raises(StoreUnavailable):
-            await house.record.run_once()
-    assert await house.cut.run_once() == 0
+            await house.recorder.run_once()
+    assert await house.claiming.run_once() == 0
     await house.settle()
     assert len(customers.posts) == 1
     assert (await house.state("acme")).pushes.delivered == 1
@@ -208,7 +206,6 @@ async def test_a_commit_that_fails_at_record_sends_nothing_twice(house, customer
 
 async def test_a_commit_that_fails_at_claim_sends_nothing(house, customers, monkeypatch):
     """Nothing leaves before the claim is on disk; it is claimed once the disk is back."""
-    monkeypatch.setattr(commit, "_PROBE_SECONDS", 0)
     await house.account("acme")
     sids = await house.submit("acme", 2)
 
@@ -218,8 +215,8 @@ async def test_a_commit_that_fails_at_claim_sends_nothing(house, customers, monk
     with monkeypatch.context() as disk:
         disk.setattr(house.engine._commit, "_commit", full)
         with pytest.raises(StoreUnavailable):
-            await house.cut.run_once()
-    assert (customers.posts, house.lanes.open) == ([], 0)
+            await house.claiming.run_once()
+    assert (customers.posts, len(house.open_sends)) == ([], 0)
     await house.settle()
     assert customers.sids("acme") == [sids]
 
@@ -229,13 +226,13 @@ async def test_an_outcome_kept_beyond_the_lease_is_not_sent_again(house, custome
     await house.account("acme")
     await house.submit("acme")
     house.store.errors["record_outcomes"] = FULL
-    await house.cut.run_once()
+    await house.claiming.run_once()
     await house.sent()
     with pytest.raises(StoreUnavailable):
-        await house.record.run_once()
+        await house.recorder.run_once()
     house.clock.turn(400)
     del house.store.errors["record_outcomes"]
-    await house.sweep.run_once()
+    await house.housekeeping.run_once()
     await house.settle()
     assert len(customers.posts) == 1
     assert (await house.state("acme")).pushes.delivered == 1
@@ -245,12 +242,12 @@ async def test_outcomes_that_wait_hold_back_no_other_upkeep(house, customers):
     await house.account("acme")
     await house.submit("acme")
     house.store.errors["record_outcomes"] = FULL
-    await house.cut.run_once()
+    await house.claiming.run_once()
     await house.sent()
     with pytest.raises(StoreUnavailable):
-        await house.record.run_once()
+        await house.recorder.run_once()
     house.clock.turn(7 * 3600)
-    assert await house.sweep.run_once()  # the end of the log is old, and is sorted
+    assert await house.housekeeping.run_once()  # the end of the log is old, and is sorted
     del house.store.errors["record_outcomes"]
     await house.settle()
     assert len(customers.posts) == 1
@@ -265,7 +262,7 @@ async def test_a_defect_inside_a_send_does_not_count_and_waits(house, customers)
     customers.answer("acme", RuntimeError("a bug"), customers.ACK)
     await house.submit("acme")
     await house.settle()
-    assert house.lanes.open == 0
+    assert len(house.open_sends) == 0
     await house.after(299.999)
     assert len(customers.posts) == 1
     await house.after(0.001)
@@ -298,10 +295,10 @@ async def test_a_drain_lets_open_sends_finish(house, customers):
     customers.answer("acme", customers.HANG, customers.ACK)
     await house.submit("acme")
     await house.settle()
-    house.cut.stop()
+    house.claiming.stop()
     customers.release("acme")
-    assert await house.sends.finish(10) == 0
-    await house.record.run_once()
+    assert await house.worker.sends.finish(10) == 0
+    await house.recorder.run_once()
     await house.restart()
     await house.settle()
     assert len(customers.posts) == 1
@@ -315,10 +312,10 @@ async def test_a_drain_breaks_off_late_sends_and_records_them(house, customers):
     await house.submit("acme")
     await house.submit("bolt")
     await house.settle()
-    house.cut.stop()
-    assert await house.sends.finish(0.01) == 1
-    assert house.lanes.open == 0
-    assert await house.record.run_once() == 1
+    house.claiming.stop()
+    assert await house.worker.sends.finish(0.01) == 1
+    assert len(house.open_sends) == 0
+    assert await house.recorder.run_once() == 1
     (push,) = await house.pushes("acme")
     assert (push.state, push.due_at) == (State.WAITING, house.clock.now())
     assert await outcomes(house, push.id) == [Outcome.INTERRUPTED]
@@ -332,26 +329,29 @@ async def test_an_answer_that_is_there_when_the_send_is_broken_off_counts(house,
     await house.account("acme")
     await house.submit("acme")
     customers.answer("acme", customers.HANG)
-    await house.cut.run_once()
-    await asyncio.sleep(0)
+    await house.claiming.run_once()
+    while not customers.open:
+        await asyncio.sleep(0)
     customers.release("acme")
-    house.sends.break_off()
+    house.worker.sends.break_off()
     await house.sent()
-    await house.record.run_once()
+    await house.recorder.run_once()
     (push,) = await house.pushes("acme")
     assert push.state is State.DELIVERED
 
 
-async def test_a_send_cancelled_before_its_first_step_is_recorded_too(house, customers):
+async def test_a_send_broken_off_in_the_turn_in_which_it_began_is_recorded_too(house, customers):
     """Its lane is free again and its claim is given back."""
     await house.account("acme")
+    customers.answer("acme", customers.HANG)
     await house.submit("acme")
-    await house.cut.run_once()
-    for task in house.sends._tasks:
-        task.cancel()
+    await house.claiming.run_once()
+    while not house.worker.sends._open:
+        await asyncio.sleep(0)
+    house.worker.sends.break_off()
     await house.sent()
-    assert await house.record.run_once() == 1
-    assert (house.lanes.open, customers.posts) == (0, [])
+    assert await house.recorder.run_once() == 1
+    assert len(house.open_sends) == 0
     (push,) = await house.pushes("acme")
     assert push.state is State.WAITING
 
@@ -364,11 +364,11 @@ async def test_a_stop_during_a_claim_gives_the_claim_back(house, customers):
 
     async def stopped_meanwhile(*args, **kwargs):
         claims = await claim(*args, **kwargs)
-        house.cut.stop()
+        house.claiming.stop()
         return claims
 
     house.engine.claim_pushes = stopped_meanwhile
-    assert await house.cut.run_once() == 0
+    assert await house.claiming.run_once() == 0
     assert customers.posts == []
     (push,) = await house.pushes("acme")
     assert (push.state, push.attempts) == (State.WAITING, 0)
@@ -387,11 +387,11 @@ async def test_a_claim_whose_lease_is_over_is_taken_back(house, customers):
     await house.submit("acme")
     await house.settle()
     house.clock.turn(359.999)
-    await house.sweep.run_once()
-    assert await house.cut.run_once() == 0
+    await house.housekeeping.run_once()
+    assert await house.claiming.run_once() == 0
     house.clock.turn(0.001)
-    await house.sweep.run_once()
-    assert await house.cut.run_once() == 1
+    await house.housekeeping.run_once()
+    assert await house.claiming.run_once() == 1
     await house.sent()
     customers.release("acme", customers.WRONG)
     await house.settle()

@@ -97,12 +97,12 @@ async def test_a_retry_that_falls_due_while_paused_waits_for_on(house, customers
 
 
 async def test_without_a_url_reports_wait(house, customers):
-    """On without an address is a backlog, not a failure."""
-    await house.account("acme", url=None)
+    """Paused without an address is a backlog, not a failure."""
+    await house.account("acme", mode=Mode.PAUSED, url=None)
     sids = await house.submit("acme", 2)
     await house.after(3600)
     assert customers.posts == []
-    await house.change("acme", url="https://acme.example/voice")
+    await house.change("acme", mode=Mode.ON, url="https://acme.example/voice")
     await house.settle()
     assert customers.sids("acme") == [sids]
 

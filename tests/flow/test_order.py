@@ -5,8 +5,9 @@ from itertools import chain
 
 import pytest
 
+from statuspush.core.errors import ServiceError
 from statuspush.core.outcome import Cause, Unanswered
-from statuspush.flow import cut
+from statuspush.dispatcher import claiming
 
 
 async def test_while_a_send_is_open_reports_gather_for_the_next_push(house, customers):
@@ -102,7 +103,7 @@ async def test_300_hung_endpoints_do_not_hold_up_a_sound_one(houses, customers):
         await house.submit("sound")
         await house.settle()
         assert len(customers.to("sound")) == delivered
-    assert house.lanes.free() == (20, 0)
+    assert house.open_sends.room() == (20, 0)
 
 
 async def test_hung_endpoints_have_only_the_suspect_lane_when_they_are_tried_again(
@@ -118,7 +119,7 @@ async def test_hung_endpoints_have_only_the_suspect_lane_when_they_are_tried_aga
     await house.settle()
     await house.after(300)
     assert customers.open == 10
-    assert house.lanes.free() == (20, 0)
+    assert house.open_sends.room() == (20, 0)
     await house.submit("sound")
     await house.settle()
     assert len(customers.to("sound")) == 1
@@ -159,10 +160,10 @@ async def test_a_slow_endpoint_is_suspect_until_it_is_quick_again(houses, custom
 @pytest.fixture
 async def running(house):
     """The loops of the service, for what they do of themselves."""
-    loops = [asyncio.create_task(house.cut.run()), asyncio.create_task(house.record.run())]
+    loops = [asyncio.create_task(house.claiming.run()), asyncio.create_task(house.recorder.run())]
     yield house
-    house.cut.stop()
-    house.record.stop()
+    house.claiming.stop()
+    house.recorder.stop()
     await asyncio.wait_for(asyncio.gather(*loops), 5)
 
 
@@ -183,11 +184,11 @@ async def test_the_loop_sends_a_retry_although_its_timer_stood_still(
     running, customers, monkeypatch
 ):
     """The clock goes on while the machine is suspended, a timer of the loop does not."""
-    monkeypatch.setattr(cut, "_LONGEST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(claiming, "_LONGEST_WAIT_SECONDS", 0.01)
     await running.account("acme")
     customers.answer("acme", customers.WRONG, customers.ACK)
     await running.submit("acme")
-    await until(lambda: len(customers.posts) == 1 and not running.lanes.open)
+    await until(lambda: len(customers.posts) == 1 and not len(running.open_sends))
     running.clock.turn(300)
     await until(lambda: len(customers.posts) == 2)
 
@@ -199,15 +200,15 @@ async def test_slow_sends_leave_the_good_lane_while_the_loop_never_rests(houses,
     for name in ("acme", "bolt", "cord"):
         customers.answer(name, customers.HANG)
         await house.submit(name)
-    loop = asyncio.create_task(house.cut.run())
+    loop = asyncio.create_task(house.claiming.run())
     await until(lambda: customers.open == 3)
     await house.submit("sound")
     house.clock.turn(0.25)
     async with asyncio.timeout(5):
         while not customers.to("sound"):
-            house.cut.wake()
+            house.claiming.wake()
             await asyncio.sleep(0)
-    house.cut.stop()
+    house.claiming.stop()
     await loop
 
 
@@ -226,23 +227,21 @@ async def test_the_loop_rests_while_every_lane_is_full(houses, customers):
     await house.after(290)
     await house.submit("sound")
     await house.settle()
-    assert house.lanes.free() == (0, 0)
+    assert house.open_sends.room() == (0, 0)
     house.clock.turn(10)
     before = house.store.calls["next_due"]
-    loop = asyncio.create_task(house.cut.run())
+    loop = asyncio.create_task(house.claiming.run())
     await asyncio.sleep(0.12)
-    house.cut.stop()
+    house.claiming.stop()
     await loop
     assert house.store.calls["next_due"] - before <= 5
 
 
 async def test_the_loop_tries_again_after_the_store_failed(running, customers, monkeypatch):
     """A store that is unavailable for a while stops nothing for good."""
-    monkeypatch.setattr(cut, "_STORE_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(claiming, "_STORE_PAUSE_SECONDS", 0.001)
     await running.account("acme")
-    running.store.errors["claim_pushes"] = running.store.errors["next_due"] = cut.ServiceError(
-        "away"
-    )
+    running.store.errors["claim_pushes"] = ServiceError("away")
     await running.submit("acme")
     await until(lambda: running.store.calls["claim_pushes"] > 3)
     assert customers.posts == []

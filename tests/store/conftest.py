@@ -7,7 +7,7 @@ passes the same tests. After every test, what the store says of itself is compar
 import json
 import os
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,15 +19,18 @@ from statuspush.core.contract import Mode
 from statuspush.core.fragment import json_lines
 from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.kinds.voice_status import Submission
-from statuspush.core.lifecycle import State, decide
+from statuspush.core.lifecycle import Halve, State, decide
 from statuspush.core.outcome import Outcome, Verdict
+from statuspush.core.push import Attempt
 from statuspush.core.wire import encoded_size
-from statuspush.storage import sid_filter
 from statuspush.storage.file import connect
-from statuspush.store.base import Attempt, Recording
-from statuspush.store.sqlite import SqliteStore, push_index, tail
+from statuspush.store.base import Recording
+from statuspush.store.sqlite import SqliteStore
 from statuspush.store.sqlite.accounts import load_accounts
+from statuspush.store.sqlite.hot import Totals
 from statuspush.store.sqlite.log import ReportLog
+from statuspush.store.sqlite.progress import Journal
+from statuspush.store.sqlite.sizes import Sizes
 
 START = 1_767_323_045_678
 """2026-01-02T03:04:05.678Z"""
@@ -35,6 +38,7 @@ MINUTE = 60_000
 DAY = 86_400_000
 URL = "https://customer.example/status"
 RETRY_MS = VOICE_STATUS.retry_interval_seconds * 1000
+OWNER = "here"
 
 
 def report(number, account="acme", **fields):
@@ -66,57 +70,59 @@ def state_under_way(state):
             "name",
             "created_at",
             "settings",
-            "next_seq",
-            "cursor",
-            "pull_cursor",
-            "tallies",
-            "expired",
-            "failures",
-            "slow",
-            "trusted_since",
-            "last_verdict",
-            "last_attempt_at",
-            "last_delivered_at",
+            "revision",
+            "progress",
             "in_flight",
+            "reports_under_way",
+            "reports_in_flight",
         ]
     } | {
-        # Where a push is being sent, and its id shown, is of no use to the next process.
+        # Where a push is being sent is of no use to the next process.
         "under_way": {
-            push: msgspec.structs.replace(held, url=None, shown="")
-            for push, held in state.under_way.items()
+            push: msgspec.structs.replace(held, url=None) for push, held in state.under_way.items()
         }
     }
 
 
 @dataclass
 class SqliteLayout:
-    """The embedded engine; ``run_reports`` says how soon reports are sorted behind the log."""
+    """The embedded engine."""
 
     path: Path
-    run_reports: int | None
+    sizes: Sizes = field(default_factory=Sizes)
 
-    def store(self):
-        return SqliteStore(self.path)
+    def open(self, now):
+        return SqliteStore.open(self.path, now, sizes=self.sizes)
+
+    @property
+    def sorts(self):
+        """Reports are sorted behind the log as soon as they are submitted."""
+        return self.sizes.run_reports < Sizes().run_reports
 
     def check(self, store):
         """What the memory holds is what the next process would read from the disk."""
         connection = connect(self.path, read_only=True)
         try:
-            log = ReportLog(connection, VOICE_STATUS)
+            log = ReportLog(connection, self.sizes, VOICE_STATUS)
             log.load_runs()
-            states = {state.id: state for state in load_accounts(connection)}
+            totals = Totals()
+            progress = Journal(connection).load()
+            states = {state.id: state for state in load_accounts(connection, progress, totals)}
             log.load_tails(states, store._now)
         finally:
             connection.close()
         assert {i: state_under_way(s) for i, s in store._by_id.items()} == {
             i: state_under_way(s) for i, s in states.items()
         }
+        totals.reports += sum(state.backlog for state in states.values())
+        assert totals == store._totals
         assert log.reports == store._log.reports
         assert log._run_reports == store._log._run_reports
         assert log.tails[-1].next_chunk == store._log.tails[-1].next_chunk or not log.reports
 
 
-LAYOUTS = {"sqlite": None, "sqlite-sorted": 4}
+SMALL = Sizes(run_reports=4, run_pushes=4, filter_rows=1 << 12, fold_bytes=1000)
+LAYOUTS = {"sqlite": Sizes(), "sqlite-sorted": SMALL}
 
 
 def new_folder():
@@ -132,39 +138,44 @@ def folder():
 
 
 @pytest.fixture(params=LAYOUTS)
-def layout(request, folder, monkeypatch):
-    """Where the store's reports are: all in the open end of the log, or mostly in sorted runs."""
-    run_reports = LAYOUTS[request.param]
-    if run_reports is not None:
-        monkeypatch.setattr(tail, "RUN_REPORTS", run_reports)
-        monkeypatch.setattr(push_index, "RUN_PUSHES", run_reports)
-        monkeypatch.setattr(sid_filter, "ROWS", 1 << 12)
-    return SqliteLayout(folder / "status.db", run_reports)
+def layout(request, folder):
+    """Where the store's reports are: all in the open end of the log, or mostly in sorted runs.
+
+    The marker ``sizes`` gives the store other sizes.
+    """
+    sizes = {"probe_seconds": 0.0}  # a failed store is probed immediately
+    for marker in request.node.iter_markers("sizes"):
+        sizes |= marker.kwargs
+    return SqliteLayout(folder / "status.db", replace(LAYOUTS[request.param], **sizes))
 
 
 class Desk:
     """A store, the time, and the words in which tests ask for things."""
 
     START, MINUTE, DAY, URL, RETRY_MS = START, MINUTE, DAY, URL, RETRY_MS
+    OWNER = OWNER
     new_folder = staticmethod(new_folder)
     report = staticmethod(report)
     sids = staticmethod(sids)
 
     def __init__(self, layout):
         self.layout = layout
-        self.store = layout.store()
         self.now = START
         self.numbers = 0
         self.keep_from = 0
 
     async def open(self):
-        await self.store.open(self.now)
+        """Open as a process does: it takes back what it finds claimed."""
+        self.store = self.layout.open(self.now)
+        await self.store.take_back_claims(self.now, owner=OWNER)
         return self
 
-    async def reopen(self):
+    async def reopen(self, *, take_back=True):
         await self.store.close()
-        self.store = self.layout.store()
-        await self.store.open(self.now)
+        if take_back:
+            await self.open()
+        else:
+            self.store = self.layout.open(self.now)
 
     def turn(self, *, ms=0, minutes=0, days=0):
         self.now += ms + minutes * MINUTE + days * DAY
@@ -180,8 +191,13 @@ class Desk:
         return account
 
     async def set(self, account="acme", **settings):
-        current = (await self.store.get_account(account)).push
-        await self.store.set_push(account, replace(current, **settings), self.now)
+        return await self.store.change_push(account, settings, self.now)
+
+    async def learn(self, size, account="acme"):
+        """Let the account's endpoint refuse a push, so that this size is remembered."""
+        await self.submit(2, account)
+        await self.too_large(await self.claim_one(), half_bytes=size)
+        await self.deliver_all()
 
     async def get(self, account="acme"):
         return await self.store.get_account(account)
@@ -195,9 +211,16 @@ class Desk:
         return [report(number, account, **fields) for number in range(first, first + count)]
 
     async def append(self, reports):
-        appended = await self.store.append_reports(make_batch(reports, VOICE_STATUS), self.now)
-        if self.layout.run_reports is not None:
+        appended = await self.append_batch(make_batch(reports, VOICE_STATUS), self.now)
+        if self.layout.sorts:
             await self.settle()
+        return appended
+
+    async def append_batch(self, batch, now):
+        """Append one submission; its result, or the error that refuses it."""
+        (appended,) = await self.store.append_reports([batch], now)
+        if isinstance(appended, Exception):
+            raise appended
         return appended
 
     async def submit(self, count=1, account="acme", **fields):
@@ -208,10 +231,14 @@ class Desk:
 
     # pushes
 
-    async def claim(self, *, limit=100, suspect_limit=100, lease_ms=10 * MINUTE):
+    async def claim(self, *, limit=100, suspect_limit=100, lease_ms=10 * MINUTE, owner=OWNER):
         return list(
             await self.store.claim_pushes(
-                self.now, limit=limit, suspect_limit=suspect_limit, lease_ms=lease_ms
+                self.now,
+                limit=limit,
+                suspect_limit=suspect_limit,
+                lease_ms=lease_ms,
+                owner=owner,
             )
         )
 
@@ -228,6 +255,14 @@ class Desk:
                 encoded_size(b"\n".join(half), claim.settings.wire, VOICE_STATUS)
                 for half in (held[:middle], held[middle:] or held)
             )
+        decision = decide(
+            outcome,
+            failures=claim.failures,
+            reports=claim.reports,
+            ended_at=self.now,
+            retry_interval_ms=RETRY_MS,
+            kind=VOICE_STATUS,
+        )
         return Recording(
             push=claim.id,
             token=claim.token,
@@ -238,15 +273,7 @@ class Desk:
                 Verdict(outcome, status, b"answer"),
                 claim.reports,
             ),
-            decision=decide(
-                outcome,
-                failures=claim.failures,
-                reports=claim.reports,
-                ended_at=self.now,
-                retry_interval_ms=RETRY_MS,
-                kind=VOICE_STATUS,
-            ),
-            half_bytes=half_bytes,
+            decision=Halve(half_bytes) if decision == Halve() else decision,
             slow=slow,
         )
 
@@ -305,6 +332,7 @@ class Desk:
     # upkeep
 
     async def sweep(self, keep_from=None):
+        await self.store.take_back_claims(self.now)
         return await self.store.sweep(
             self.now, keep_from=self.keep_from if keep_from is None else keep_from
         )
@@ -323,7 +351,7 @@ class Desk:
 
     async def check(self):
         """What the store says of itself in different places agrees, and is on disk."""
-        for account in await self.store.list_accounts():
+        for account in (await self.store.list_accounts(limit=1000)).items:
             pushes = await self.pushes(account.account)
             by_state, reports = Counter(), Counter()
             for push in pushes:

@@ -1,13 +1,17 @@
 """Facts about accounts, their settings, and the secrets of the service."""
 
+import asyncio
+import dataclasses
+
 import pytest
 
 from statuspush.core.contract import Mode, Wire
 from statuspush.core.lifecycle import State
+from statuspush.core.settings import InvalidSettings, PushSettings
 from statuspush.store.base import (
+    AccountFilter,
     Conflict,
     Health,
-    PushSettings,
     StateCounts,
     UnknownAccount,
     UnknownPush,
@@ -24,8 +28,10 @@ SETTINGS = PushSettings(
     timeout_seconds=9.5,
     secret="whsec_秘密",
     headers=(("X-One", "1"), ("X-Two", "zwei ✓")),
-    learned_max_bytes=50_000,
 )
+
+
+EVERYTHING = {field.name: getattr(SETTINGS, field.name) for field in dataclasses.fields(SETTINGS)}
 
 
 async def test_a_new_account_is_off_and_empty(desk):
@@ -34,6 +40,7 @@ async def test_a_new_account_is_off_and_empty(desk):
     assert account.name == "Acme"
     assert account.created_at == desk.now
     assert account.push == PushSettings()
+    assert account.learned_max_bytes is None
     assert account.pushes == account.reports == StateCounts()
     assert account.health == Health()
     assert account.accepted_reports == account.waiting_reports == 0
@@ -55,14 +62,106 @@ async def test_putting_an_account_again_renames_it_and_keeps_the_rest(desk):
 async def test_accounts_are_listed_by_name(desk):
     for name in ("b", "a-2", "c", "a-10"):
         await desk.account(name)
-    assert [a.account for a in await desk.store.list_accounts()] == ["a-10", "a-2", "b", "c"]
+    page = await desk.store.list_accounts()
+    assert [account.account for account in page.items] == ["a-10", "a-2", "b", "c"]
+    assert page.next is None
+
+
+async def test_pages_of_accounts_leave_none_out(desk):
+    names = [f"customer-{number:02d}" for number in range(7)]
+    for name in reversed(names):
+        await desk.account(name)
+    found, after = [], None
+    while True:
+        page = await desk.store.list_accounts(after=after, limit=3)
+        found += [account.account for account in page.items]
+        after = page.next
+        if after is None:
+            break
+    assert found == names
+
+
+async def test_accounts_are_listed_by_the_beginning_of_their_names(desk):
+    for name in ("acme", "acme-2", "bolt", "ac"):
+        await desk.account(name)
+    page = await desk.store.list_accounts(only=AccountFilter(prefix="acme"))
+    assert [account.account for account in page.items] == ["acme", "acme-2"]
+
+
+@pytest.mark.parametrize(
+    ("only", "names"),
+    [
+        (AccountFilter(failing=True), ["failing"]),
+        (AccountFilter(failing=False), ["idle", "waiting"]),
+        (AccountFilter(waiting=True), ["failing", "waiting"]),
+        (AccountFilter(waiting=False), ["idle"]),
+        (AccountFilter(failing=False, waiting=True), ["waiting"]),
+    ],
+)
+async def test_accounts_are_listed_by_how_they_do(desk, only, names):
+    for name in ("idle", "failing", "waiting"):
+        await desk.account(name)
+    await desk.submit(1, "failing")
+    await desk.fail(await desk.claim_one())
+    await desk.submit(1, "waiting")
+    page = await desk.store.list_accounts(only=only)
+    assert [account.account for account in page.items] == names
+
+
+async def test_a_change_keeps_what_it_does_not_name(desk):
+    await desk.account(max_reports=9)
+    settings, _ = await desk.store.change_push("acme", {"max_in_flight": 4}, desk.now)
+    assert (settings.max_reports, settings.max_in_flight) == (9, 4)
+
+
+async def test_changes_of_one_moment_are_all_kept(desk):
+    await desk.account()
+    changes = [{"max_in_flight": 4}, {"max_reports": 9}, {"timeout_seconds": 3.0}]
+    await asyncio.gather(*(desk.store.change_push("acme", one, desk.now) for one in changes))
+    settings = (await desk.get()).push
+    assert (settings.max_in_flight, settings.max_reports, settings.timeout_seconds) == (4, 9, 3.0)
+
+
+async def test_every_change_raises_the_revision(desk):
+    await desk.account()
+    before = (await desk.get()).revision
+    _, revision = await desk.store.change_push("acme", {"max_reports": 9}, desk.now)
+    assert revision > before
+    await desk.reopen()
+    assert (await desk.get()).revision == revision
+
+
+async def test_a_change_of_settings_that_were_changed_since_is_refused(desk):
+    await desk.account()
+    seen = (await desk.get()).revision
+    await desk.store.change_push("acme", {"max_reports": 9}, desk.now, revision=seen)
+    with pytest.raises(Conflict, match="somebody changed"):
+        await desk.store.change_push("acme", {"max_reports": 8}, desk.now, revision=seen)
+    assert (await desk.get()).push.max_reports == 9
+
+
+@pytest.mark.parametrize(
+    ("change", "learned"),
+    [
+        ({"max_in_flight": 2}, 1000),
+        ({"mode": Mode.PAUSED}, 1000),
+        ({"url": "https://new.example/status"}, None),
+        ({"max_bytes": 50_000}, None),
+        ({"max_reports": 10}, None),
+    ],
+)
+async def test_the_learned_size_is_forgotten_with_what_it_was_learned_of(desk, change, learned):
+    await desk.account()
+    await desk.learn(1000)
+    await desk.set(**change)
+    assert (await desk.get()).learned_max_bytes == learned
 
 
 @pytest.mark.parametrize(
     "ask",
     [
         lambda store, now: store.get_account("nobody"),
-        lambda store, now: store.set_push("nobody", PushSettings(), now),
+        lambda store, now: store.change_push("nobody", {}, now),
         lambda store, now: store.delete_account("nobody", force=True, now=now),
         lambda store, now: store.list_pushes("nobody", state=None, cursor=None, limit=1),
         lambda store, now: store.find_reports(account="nobody", sid="sid-1"),
@@ -80,15 +179,105 @@ async def test_asking_for_an_unknown_account_says_so(desk, ask):
 
 async def test_settings_come_back_as_given(desk):
     await desk.account()
-    await desk.store.set_push("acme", SETTINGS, desk.now)
-    assert (await desk.get()).push == SETTINGS
+    changed, _ = await desk.set(**EVERYTHING)
+    assert changed == (await desk.get()).push == SETTINGS
 
 
 async def test_settings_come_back_as_given_after_a_restart(desk):
     await desk.account()
-    await desk.store.set_push("acme", SETTINGS, desk.now)
+    await desk.set(**EVERYTHING)
     await desk.reopen()
     assert (await desk.get()).push == SETTINGS
+
+
+async def test_settings_that_are_not_named_stay(desk):
+    await desk.account(max_reports=9)
+    await desk.set(wire=Wire.PLAIN)
+    settings = (await desk.get()).push
+    assert (settings.max_reports, settings.wire, settings.url) == (9, Wire.PLAIN, desk.URL)
+
+
+async def test_changes_made_at_the_same_time_are_all_kept(desk):
+    await desk.account()
+    changes = ({"max_in_flight": 7}, {"wire": Wire.DOUBLE}, {"timeout_seconds": 20.0})
+    await asyncio.gather(*(desk.set(**one) for one in changes))
+    settings = (await desk.get()).push
+    assert all(getattr(settings, name) == v for one in changes for name, v in one.items())
+
+
+async def test_changes_that_do_not_go_together_change_nothing(desk):
+    await desk.account()
+    before = await desk.get()
+    with pytest.raises(InvalidSettings, match="url is needed"):
+        await desk.set(url=None, max_reports=9)
+    assert await desk.get() == before
+
+
+async def test_each_change_makes_a_later_revision(desk):
+    await desk.account()
+    first = (await desk.get()).revision
+    _, second = await desk.set(max_reports=9)
+    assert first < second == (await desk.get()).revision
+
+
+async def test_a_change_to_the_same_values_is_no_change(desk):
+    await desk.account(max_reports=9)
+    revision = (await desk.get()).revision
+    _, after = await desk.set(max_reports=9)
+    assert after == revision
+
+
+async def test_a_change_on_the_present_revision_is_made(desk):
+    await desk.account()
+    revision = (await desk.get()).revision
+    changed, _ = await desk.store.change_push(
+        "acme", {"max_reports": 9}, desk.now, revision=revision
+    )
+    assert changed.max_reports == 9
+
+
+@pytest.mark.parametrize("restart", [False, True])
+async def test_a_change_on_an_earlier_revision_is_refused(desk, restart):
+    await desk.account()
+    revision = (await desk.get()).revision
+    await desk.set(wire=Wire.PLAIN)
+    if restart:
+        desk.turn(minutes=1)
+        await desk.reopen()
+    with pytest.raises(Conflict, match="changed"):
+        await desk.store.change_push("acme", {"max_reports": 9}, desk.now, revision=revision)
+    assert (await desk.get()).push.max_reports == PushSettings().max_reports
+
+
+async def test_what_was_learned_of_a_size_makes_no_revision(desk):
+    await desk.account()
+    revision = (await desk.get()).revision
+    await desk.learn(1000)
+    assert (await desk.get()).revision == revision
+
+
+@pytest.mark.parametrize(
+    "change", [{"max_in_flight": 2}, {"timeout_seconds": 9.0}, {"mode": Mode.PAUSED}, {}]
+)
+async def test_the_learned_size_survives_a_change_of_something_else(desk, change):
+    await desk.account()
+    await desk.learn(1000)
+    await desk.set(**change)
+    assert (await desk.get()).learned_max_bytes == 1000
+    await desk.reopen()
+    assert (await desk.get()).learned_max_bytes == 1000
+
+
+@pytest.mark.parametrize(
+    "change", [{"url": "https://new.example/"}, {"max_reports": 9}, {"max_bytes": 50_000}]
+)
+async def test_the_learned_size_is_forgotten_when_the_url_or_a_size_changes(desk, change):
+    await desk.account()
+    await desk.learn(1000)
+    await desk.set(**change)
+    assert (await desk.get()).learned_max_bytes is None
+    await desk.reopen()
+    assert (await desk.get()).learned_max_bytes is None
 
 
 async def test_an_account_in_which_nothing_waits_can_be_deleted(desk):
@@ -99,7 +288,7 @@ async def test_an_account_in_which_nothing_waits_can_be_deleted(desk):
     with pytest.raises(UnknownAccount):
         await desk.get()
     await desk.reopen()
-    assert await desk.store.list_accounts() == []
+    assert (await desk.store.list_accounts()).items == []
 
 
 async def test_an_account_with_uncut_reports_is_not_deleted(desk):
@@ -134,7 +323,7 @@ async def test_force_deletes_an_account_in_any_state(desk):
     await desk.store.delete_account("acme", force=True, now=desk.now)
     desk.turn(minutes=10)
     assert await desk.claim() == []
-    assert await desk.store.next_due() is None
+    assert desk.store.next_due() is None
 
 
 async def test_the_outcome_of_a_deleted_accounts_push_is_refused(desk):
@@ -184,11 +373,15 @@ async def test_figures_are_free_of_a_deleted_account(desk):
 
 async def test_a_secret_is_none_until_it_is_put(desk):
     assert await desk.store.get_secret("operator") is None
-    await desk.store.put_secret("operator", b"\x00one")
+    assert await desk.store.put_secret("operator", b"\x00one") == b"\x00one"
     assert await desk.store.get_secret("operator") == b"\x00one"
-    await desk.store.put_secret("operator", b"two")
+
+
+async def test_a_secret_is_stored_only_if_there_is_none(desk):
+    await desk.store.put_secret("operator", b"one")
+    assert await desk.store.put_secret("operator", b"two") == b"one"
     await desk.reopen()
-    assert await desk.store.get_secret("operator") == b"two"
+    assert await desk.store.get_secret("operator") == b"one"
 
 
 async def test_figures_count_what_is_stored_and_waits(desk):

@@ -7,6 +7,7 @@ import pytest
 from statuspush.core.contract import Mode, Wire
 from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.lifecycle import State
+from statuspush.core.settings import InvalidSettings
 from statuspush.core.wire import body
 
 
@@ -83,7 +84,8 @@ async def test_one_report_beyond_the_byte_cap_is_sent_alone(desk):
 
 
 async def test_the_learned_size_caps_like_the_given_one(desk):
-    await desk.account(max_bytes=100_000, learned_max_bytes=1000)
+    await desk.account(max_bytes=100_000)
+    await desk.learn(1000)
     await desk.submit(20)
     claim = await desk.claim_one()
     assert 1 <= claim.reports < 20
@@ -91,7 +93,8 @@ async def test_the_learned_size_caps_like_the_given_one(desk):
 
 
 async def test_the_given_size_caps_below_the_learned_one(desk):
-    await desk.account(max_bytes=1000, learned_max_bytes=100_000)
+    await desk.account(max_bytes=1000)
+    await desk.learn(100_000)
     await desk.submit(20)
     assert (await desk.claim_one()).reports < 20
 
@@ -217,11 +220,13 @@ async def test_a_claim_keeps_the_settings_of_its_time(desk):
     assert claim.settings.secret == "one"
 
 
-async def test_nothing_is_claimed_without_a_url(desk):
-    await desk.account(url=None)
+async def test_an_account_is_not_on_without_a_url(desk):
+    with pytest.raises(InvalidSettings, match="url is needed"):
+        await desk.account(url=None)
+    await desk.set(mode=Mode.PAUSED)
     await desk.submit()
     assert await desk.claim() == []
-    await desk.set(url=desk.URL)
+    await desk.set(mode=Mode.ON, url=desk.URL)
     assert len(await desk.claim()) == 1
 
 
@@ -359,10 +364,10 @@ async def test_accounts_that_cannot_send_any_more_take_no_turn(desk):
 
 async def test_next_due_is_none_when_nothing_waits(desk):
     await desk.account()
-    assert await desk.store.next_due() is None
+    assert desk.store.next_due() is None
     await desk.submit()
     await desk.deliver(await desk.claim_one())
-    assert await desk.store.next_due() is None
+    assert desk.store.next_due() is None
 
 
 async def test_next_due_is_the_time_of_the_earliest_retry(desk):
@@ -374,9 +379,9 @@ async def test_next_due_is_the_time_of_the_earliest_retry(desk):
     due = desk.now + desk.RETRY_MS
     desk.turn(minutes=1)
     await desk.fail(claims[1])
-    assert await desk.store.next_due() == due
+    assert desk.store.next_due() == due
     await desk.reopen()
-    assert await desk.store.next_due() == due
+    assert desk.store.next_due() == due
 
 
 async def test_next_due_passes_over_accounts_that_are_not_on(desk):
@@ -389,18 +394,18 @@ async def test_next_due_passes_over_accounts_that_are_not_on(desk):
     await desk.fail(claims["b"])
     later = desk.now + desk.RETRY_MS
     await desk.set("a", mode=Mode.PAUSED)
-    assert await desk.store.next_due() == later
+    assert desk.store.next_due() == later
     await desk.set("b", mode=Mode.OFF)
-    assert await desk.store.next_due() is None
+    assert desk.store.next_due() is None
     await desk.set("a", mode=Mode.ON)
-    assert await desk.store.next_due() == later - desk.MINUTE
+    assert desk.store.next_due() == later - desk.MINUTE
 
 
 async def test_a_retry_is_not_sent_before_it_is_due(desk):
     await desk.account()
     await desk.submit()
     await desk.fail(await desk.claim_one())
-    due = await desk.store.next_due()
+    due = desk.store.next_due()
     desk.now = due - 1
     assert await desk.claim() == []
     desk.now = due
@@ -440,6 +445,6 @@ async def test_a_clock_set_back_before_a_restart_delays_no_retry(desk):
     await desk.fail(await desk.claim_one())
     await desk.store.close()
     desk.turn(minutes=-60)
-    desk.store = desk.layout.store()
-    await desk.store.open(desk.now, latest_due=desk.now + desk.RETRY_MS)
-    assert await desk.store.next_due() == desk.now + desk.RETRY_MS
+    await desk.open()
+    await desk.store.hasten_retries(desk.now + desk.RETRY_MS, desk.now)
+    assert desk.store.next_due() == desk.now + desk.RETRY_MS

@@ -93,7 +93,7 @@ class Machine(RuleBasedStateMachine):
         assert appended.accepted == len(new)
         assert appended.duplicates == len(numbers) - len(new)
         self.accepted[account] += new
-        if self.desk.layout.run_reports is not None:
+        if self.desk.layout.sorts:
             self.forget_leases_that_are_over()  # the desk has swept
 
     # what the sender does
@@ -265,7 +265,7 @@ def test_no_sequence_of_verbs_loses_a_report_or_breaks_a_rule(layout, new_desk):
 
         @staticmethod
         def desk_of(path):
-            return new_desk(type(layout)(path, layout.run_reports))
+            return new_desk(type(layout)(path, layout.sizes))
 
     run_state_machine_as_test(
         OverThisLayout,

@@ -182,16 +182,17 @@ async def test_half_of_the_size_refused_is_remembered_for_the_account(desk):
     await desk.account()
     await desk.submit(4)
     await desk.too_large(await desk.claim_one(), half_bytes=1000)
-    assert (await desk.get()).push.learned_max_bytes == 1000
+    assert (await desk.get()).learned_max_bytes == 1000
     await desk.reopen()
-    assert (await desk.get()).push.learned_max_bytes == 1000
+    assert (await desk.get()).learned_max_bytes == 1000
 
 
 async def test_the_remembered_size_only_shrinks(desk):
-    await desk.account(learned_max_bytes=700)
+    await desk.account()
+    await desk.learn(700)
     await desk.submit(4)
     await desk.too_large(await desk.claim_one(), half_bytes=1000)
-    assert (await desk.get()).push.learned_max_bytes == 700
+    assert (await desk.get()).learned_max_bytes == 700
 
 
 async def test_the_halves_name_the_push_they_replace(desk):
@@ -211,7 +212,7 @@ async def test_a_size_refused_at_an_old_url_is_not_remembered_for_the_new_one(de
     claim = await desk.claim_one()
     await desk.set(url="https://new.example/status")
     await desk.too_large(claim)
-    assert (await desk.get()).push.learned_max_bytes is None
+    assert (await desk.get()).learned_max_bytes is None
 
 
 async def test_an_interrupted_send_does_not_count(desk):
@@ -270,7 +271,7 @@ async def test_a_single_report_too_large_is_retried(desk):
     claim = await desk.claim_one()
     await desk.too_large(claim)
     assert await desk.push_state(claim.id) is State.WAITING
-    assert await desk.store.next_due() == desk.now + desk.RETRY_MS
+    assert desk.store.next_due() == desk.now + desk.RETRY_MS
 
 
 async def test_released_claims_are_due_at_once_and_uncounted(desk):
@@ -294,7 +295,7 @@ async def test_releasing_a_lost_claim_does_nothing(desk):
     assert await desk.push_state(claim.id) is State.DELIVERED
 
 
-async def test_a_claim_whose_lease_is_over_is_given_back_by_a_sweep(desk):
+async def test_a_claim_whose_lease_is_over_is_taken_back(desk):
     await desk.account()
     await desk.submit()
     claim = await desk.claim(lease_ms=1000)
@@ -328,12 +329,45 @@ async def test_a_claim_whose_lease_is_over_may_have_been_sent(desk):
     ]
 
 
-async def test_upkeep_leaves_claims_alone_that_it_is_told_to(desk):
+async def test_an_extended_lease_ends_later(desk):
     await desk.account()
     await desk.submit(1)
     (claim,) = await desk.claim(lease_ms=1000)
-    desk.turn(minutes=1)
-    await desk.store.sweep(desk.now, keep_from=0, take_back=False)
+    assert await desk.store.extend_claims(desk.OWNER, desk.now + desk.MINUTE) == [claim.token]
+    desk.turn(ms=59_000)
+    assert await desk.store.take_back_claims(desk.now) == 0
+    desk.turn(ms=1000)
+    assert await desk.store.take_back_claims(desk.now) == 1
+
+
+async def test_extending_is_for_the_claims_of_one_owner(desk):
+    await desk.account()
+    await desk.submit(1)
+    (claim,) = await desk.claim(lease_ms=1000, owner="there")
+    assert await desk.store.extend_claims("here", desk.now + desk.MINUTE) == []
+    desk.turn(ms=1000)
+    assert await desk.store.take_back_claims(desk.now) == 1
+    assert await desk.record(claim, Outcome.ACKNOWLEDGED) == [False]
+
+
+async def test_the_claims_of_an_owner_that_is_gone_are_taken_back(desk):
+    await desk.account("acme")
+    await desk.account("bolt")
+    await desk.submit(1, "acme")
+    (lost,) = await desk.claim(owner="there")
+    await desk.submit(1, "bolt")
+    (kept,) = await desk.claim(owner="here")
+    assert await desk.store.take_back_claims(desk.now, owner="there") == 1
+    assert await desk.record([lost, kept], Outcome.ACKNOWLEDGED) == [False, True]
+    await desk.deliver(await desk.claim_one())
+
+
+async def test_claims_outlive_a_restart_until_they_are_taken_back(desk):
+    await desk.account()
+    await desk.submit(1)
+    (claim,) = await desk.claim()
+    await desk.reopen(take_back=False)
+    assert await desk.claim() == []
     await desk.deliver(claim)
 
 
@@ -520,7 +554,7 @@ async def test_a_schedule_survives_a_restart(desk):
     await desk.account()
     await desk.submit()
     await desk.fail(await desk.claim_one())
-    due = await desk.store.next_due()
+    due = desk.store.next_due()
     desk.turn(minutes=2)
     await desk.reopen()
     desk.now = due - 1

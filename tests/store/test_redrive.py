@@ -10,7 +10,6 @@ from statuspush.core.contract import Mode
 from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.lifecycle import State
 from statuspush.store.base import Conflict, UnknownPush
-from statuspush.store.sqlite import redrive as slices
 
 GIVEN_UP = frozenset({State.EXHAUSTED, State.CANCELLED})
 
@@ -110,7 +109,7 @@ async def test_nothing_is_redriven_without_a_url(desk):
     await desk.account()
     await desk.submit()
     old = await desk.exhaust()
-    await desk.set(url=None)
+    await desk.set(mode=Mode.PAUSED, url=None)
     with pytest.raises(Conflict, match="URL"):
         await desk.store.redrive_push(old.id, desk.now)
     with pytest.raises(Conflict, match="URL"):
@@ -286,8 +285,8 @@ async def test_after_a_redrive_failed_too_the_others_wait_for_the_retry(desk):
     assert (await desk.claim_one()).failures == 1
 
 
-async def test_a_redrive_in_slices_takes_every_push(desk, monkeypatch):
-    monkeypatch.setattr("statuspush.store.sqlite.redrive._SLICE", 4)
+@pytest.mark.sizes(redrive_looked_at=4)
+async def test_a_redrive_in_slices_takes_every_push(desk):
     await desk.account(mode=Mode.ON, max_reports=1, max_in_flight=10)
     await desk.submit(10)
     await desk.deliver_all()
@@ -297,16 +296,16 @@ async def test_a_redrive_in_slices_takes_every_push(desk, monkeypatch):
     assert (redriven.pushes, redriven.reports) == (10, 10)
 
 
-async def test_a_redrive_takes_only_what_was_there_when_it_was_asked_for(desk, monkeypatch):
-    """Also while the customer acknowledges at once and new reports come."""
-    monkeypatch.setattr(slices, "_SLICE", 3)
+@pytest.mark.sizes(redrive_looked_at=3)
+async def test_a_redrive_takes_only_what_was_there_when_it_was_asked_for(desk):
+    """Also while the customer acknowledges immediately and new reports come."""
     await desk.account(max_in_flight=32, max_reports=1)
     old = await desk.submit(12)
     await desk.deliver_all()
     sent = Counter()
     asked = asyncio.create_task(redrive(desk, {State.DELIVERED}))
     for _ in range(100):
-        await desk.store.append_reports(make_batch(desk.reports(1), VOICE_STATUS), desk.now)
+        await desk.store.append_reports([make_batch(desk.reports(1), VOICE_STATUS)], desk.now)
         for claim in await desk.claim():
             sent.update(desk.sids(claim))
             await desk.deliver(claim)
@@ -318,10 +317,10 @@ async def test_a_redrive_takes_only_what_was_there_when_it_was_asked_for(desk, m
     assert {sent[sid] for sid in old} == set(sent.values()) == {1}
 
 
+@pytest.mark.sizes(redrive_made=3)
 @pytest.mark.parametrize("whole", [True, False])
 @pytest.mark.parametrize("size", [1, 4])
 async def test_a_long_push_is_redriven_in_slices(desk, monkeypatch, whole, size):
-    monkeypatch.setattr(slices, "_MOST_MADE", 3)
     await desk.account(mode=Mode.OFF, max_reports=size)
     for _ in range(4):
         await desk.submit(7)
@@ -346,11 +345,9 @@ async def test_a_long_push_is_redriven_in_slices(desk, monkeypatch, whole, size)
     assert (await desk.get()).reports.delivered == 28
 
 
+@pytest.mark.sizes(redrive_made=2)
 @pytest.mark.parametrize("at_once", [True, False])
-async def test_a_long_redrive_while_others_do_the_same_sends_nothing_twice(
-    desk, monkeypatch, at_once
-):
-    monkeypatch.setattr(slices, "_MOST_MADE", 2)
+async def test_a_long_redrive_while_others_do_the_same_sends_nothing_twice(desk, at_once):
     await desk.account(mode=Mode.OFF, max_reports=1, max_in_flight=5)
     await desk.submit(20)
     await desk.set(mode=Mode.ON)

@@ -5,7 +5,6 @@ import pytest
 from statuspush.core.contract import Mode
 from statuspush.core.lifecycle import State
 from statuspush.store.base import StateCounts, UnknownPush
-from statuspush.store.sqlite import retention
 
 LATER = 7  # hours; more than the age at which the engine sorts what it has
 
@@ -194,8 +193,8 @@ async def test_a_clock_that_is_behind_at_one_start_makes_nothing_old(desk):
     assert (await desk.get()).reports == StateCounts(waiting=9)
 
 
-async def test_a_step_removes_so_many_bytes_at_most(desk, monkeypatch):
-    monkeypatch.setattr(retention, "_CHUNK_BYTES", 200)
+@pytest.mark.sizes(removed_bytes=200)
+async def test_a_step_removes_a_bounded_number_of_bytes(desk):
     await desk.account(mode=Mode.OFF)
     for _ in range(20):
         await desk.submit(1)

@@ -35,8 +35,8 @@ async def test_the_next_outcome_after_a_restart_decides_also_by_a_clock_set_back
     await desk.store.redrive_account("acme", **EXHAUSTED, now=desk.now)
     await desk.store.close()
     desk.turn(days=-2)
-    desk.store = desk.layout.store()
-    await desk.store.open(desk.now, latest_due=desk.now)
+    await desk.open()
+    await desk.store.hasten_retries(desk.now, desk.now)
     claim = await desk.claim_one()
     assert desk.sids(claim) == sids
     await desk.fail(claim)

@@ -65,6 +65,8 @@ class Peer:
     async def send(self, *parts: bytes) -> None:
         """Write each part as a segment of its own."""
         for part in parts:
+            if self.writer.is_closing():  # uvloop raises a RuntimeError for the write
+                raise ConnectionResetError("the client has closed the connection")
             self.writer.write(part)
             await self.writer.drain()
             if len(parts) > 1:
@@ -119,7 +121,8 @@ async def serve() -> AsyncIterator[Callable[..., Awaitable[Server]]]:
             except Exception as error:
                 seen.errors.append(error)
             finally:
-                with contextlib.suppress(Exception):
+                # Closing twice makes abort() fail on CPython 3.11.2 where TLS is spoken.
+                if not writer.is_closing():
                     writer.close()
                 tasks.discard(task)
                 stack.callback(writer.transport.abort)

@@ -196,3 +196,55 @@ def test_bytes_after_the_answer(surplus):
     reader = read(OK + surplus)
     assert reader.outcome == Answered(200, b"SUCCESS")
     assert reader.surplus
+
+
+def test_an_answer_like_the_last_one_is_read_without_the_parser():
+    reader = read(OK)
+    reader._parser = None
+    reader.start()
+    reader.feed(OK)
+    assert (reader.outcome, reader.keep_alive) == (Answered(200, b"SUCCESS"), True)
+
+
+def test_the_keep_alive_time_is_that_of_the_answer_also_when_it_is_repeated():
+    reader = read(OK.replace(b"Content", b"Keep-Alive: timeout=7\r\nContent"))
+    again = OK.replace(b"Content", b"Keep-Alive: timeout=7\r\nContent")
+    reader.start()
+    reader.feed(again)
+    assert reader.keep_alive_seconds == 7
+
+
+@pytest.mark.parametrize(
+    "again",
+    [OK.replace(b"7", b"8"), OK + OK, OK[:-1], OK.replace(b"SUCCESS", b"FAILED!"), OK + b"X"],
+)
+def test_an_answer_that_only_begins_like_the_last_one_is_parsed(again):
+    reader, fresh = read(OK), read(again)
+    reader.start()
+    reader.feed(again)
+    assert (reader.outcome, reader.surplus) == (fresh.outcome, fresh.surplus)
+
+
+@pytest.mark.parametrize("step", [1, 5, 30])
+def test_an_answer_in_pieces_after_a_whole_one_is_parsed(step):
+    reader = read(OK)
+    for _ in range(2):
+        reader.start()
+        for start in range(0, len(OK), step):
+            reader.feed(OK[start : start + step])
+        assert reader.outcome == Answered(200, b"SUCCESS")
+
+
+def test_the_end_of_an_answer_is_not_taken_for_the_last_one():
+    """What is compared is the whole answer, not a segment of it."""
+    reader = read(OK)
+    reader.start()
+    reader.feed(OK.replace(b"7", str(len(OK)).encode())[: -len(b"SUCCESS")])
+    reader.feed(OK)
+    assert reader.outcome == Answered(200, OK)
+
+
+def test_an_answer_after_which_the_server_closes_is_parsed_each_time():
+    closing = OK.replace(b"Content", b"Connection: close\r\nContent")
+    assert not read(closing).keep_alive
+    assert read(closing)._last_data == b""

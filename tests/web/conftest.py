@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -16,17 +17,19 @@ import uvicorn
 
 from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.lifecycle import decide
-from statuspush.core.outcome import Outcome, Verdict
-from statuspush.flow import send
-from statuspush.flow.accept import Accept
-from statuspush.flow.watch import Watch
-from statuspush.store.base import Account, Attempt, ClaimedPush, Recording
+from statuspush.core.outcome import Outcome, Tested, Verdict
+from statuspush.core.push import Attempt
+from statuspush.dispatcher.health import HealthWatch
+from statuspush.link.calls import Calls
+from statuspush.link.frames import Link
+from statuspush.link.messages import FromWorker, ToWorker
+from statuspush.link.store import remote_store, serve
+from statuspush.store.base import Account, ClaimedPush, Recording
 from statuspush.store.sqlite import SqliteStore
 from statuspush.telemetry import Telemetry
 from statuspush.web.app import WebDependencies, create_app
-from statuspush.workers.link import Link
-from statuspush.workers.store_client import store_client
-from statuspush.workers.store_server import StoreServer
+from statuspush.web.front import Front
+from statuspush.worker.accept import Accept
 
 TOKEN = "a-token-of-the-operator"
 START = 1_767_323_045_678
@@ -67,8 +70,8 @@ class Outside:
     tested: list[Account] = field(default_factory=list)
     let_go: asyncio.Event = field(default_factory=asyncio.Event)
     """Test pushes wait for it; it is set unless a test clears it."""
-    verdict: send.Tested = field(
-        default_factory=lambda: send.Tested(
+    verdict: Tested = field(
+        default_factory=lambda: Tested(
             verdict=Verdict(Outcome.WRONG_ANSWER, 200, b'"SUCCESS"'),
             duration_ms=12,
             reports=2,
@@ -116,34 +119,61 @@ def telemetry():
 
 @pytest.fixture
 async def store(tmp_path, clock, telemetry):
-    store = SqliteStore(tmp_path / "statuspush.db", telemetry)
-    await store.open(clock.now())
+    store = SqliteStore.open(tmp_path / "statuspush.db", clock.now(), telemetry=telemetry)
     yield store
     await store.close()
 
 
 @contextlib.asynccontextmanager
-async def over_link(store, wake):
+async def over_link(store):
     """The store as a worker sees it: at the other end of a link."""
     loop = asyncio.get_running_loop()
     ours, theirs = socket.socketpair()
-    server = StoreServer(store, wake)
-    _, there = await loop.create_connection(
-        lambda: Link({"store": server.call}, lost=lambda: None), sock=theirs
-    )
-    _, here = await loop.create_connection(lambda: Link({}, lost=lambda: None), sock=ours)
-    yield store_client(here)
+    there = Link(FromWorker, ToWorker, receive=lambda frame: serving.take(*_of(frame)), lost=_quiet)
+    here = Link(ToWorker, FromWorker, receive=lambda frame: calls.take(*_of(frame)), lost=_quiet)
+    serving = Calls({"store": partial(serve, store)}, there.outgoing)
+    calls = Calls({}, here.outgoing)
+    await loop.create_connection(lambda: there, sock=theirs)
+    await loop.create_connection(lambda: here, sock=ours)
+    yield remote_store(calls)
     here.close()
     there.close()
     await asyncio.sleep(0.001)
+
+
+def _of(frame):
+    return frame.calls, frame.results
+
+
+def _quiet():
+    pass
+
+
+def submitting(store, clock):
+    """What submits a batch to a store in the same process."""
+    tasks = set()
+
+    def submit(batch, done):
+        async def append():
+            try:
+                (result,) = await store.append_reports([batch], clock.now())
+            except Exception as error:
+                result = error
+            done(result)
+
+        task = asyncio.create_task(append())
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    return submit
 
 
 @pytest.fixture(scope="session")
 def build_deps():
     """What the application needs, around a store."""
 
-    def build(store, clock, telemetry, outside):
-        watch = Watch(store, clock, telemetry, open_sends=lambda: 0, changed=lambda trouble: None)
+    def build(store, engine, clock, telemetry, outside):
+        watch = HealthWatch(engine, clock, telemetry, [], changed=lambda trouble: None)
 
         async def metrics(accept):
             await watch.refresh()
@@ -151,7 +181,7 @@ def build_deps():
 
         return WebDependencies(
             store=store,
-            accept=Accept(store, clock, telemetry, tz=SHANGHAI, max_bytes=64 * 2**20),
+            accept=Accept(submitting(engine, clock), telemetry, tz=SHANGHAI, max_bytes=64 * 2**20),
             test_push=outside.send_samples,
             metrics=metrics,
             clock=clock,
@@ -167,8 +197,9 @@ def build_deps():
 
 @pytest.fixture
 async def deps(build_deps, store, clock, telemetry, outside):
-    async with over_link(store, outside.wake) as linked:
-        yield build_deps(linked, clock, telemetry, outside)
+    store.listen(outside.wake)
+    async with over_link(store) as linked:
+        yield build_deps(linked, store, clock, telemetry, outside)
 
 
 @pytest.fixture(scope="module")
@@ -178,10 +209,14 @@ def live_server(tmp_path_factory, build_deps):
 
     async def serve():
         clock, telemetry = ManualClock(), Telemetry()
-        store = SqliteStore(tmp_path_factory.mktemp("server") / "statuspush.db", telemetry)
-        await store.open(clock.now())
-        app = create_app(build_deps(store, clock, telemetry, Outside()))
-        server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off"))
+        path = tmp_path_factory.mktemp("server") / "statuspush.db"
+        store = SqliteStore.open(path, clock.now(), telemetry=telemetry)
+        app = create_app(build_deps(store, store, clock, telemetry, Outside()))
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app, http=Front(app.submissions), port=0, log_config=None, lifespan="off"
+            )
+        )
         serving = asyncio.create_task(server.serve())
         while not server.started and not serving.done():
             await asyncio.sleep(0.01)
@@ -236,7 +271,7 @@ class Customer:
 
     async def claim(self) -> Sequence[ClaimedPush]:
         return await self._store.claim_pushes(
-            self._clock.now(), limit=100, suspect_limit=100, lease_ms=60_000
+            self._clock.now(), limit=100, suspect_limit=100, lease_ms=60_000, owner="test"
         )
 
     async def answer(self, outcome, *, status=200, answer=b"SUCCESS", detail="") -> list[str]:

@@ -5,8 +5,7 @@ import dataclasses
 import pytest
 import structlog
 
-from statuspush.core.errors import InputError, ServiceError
-from statuspush.flow.accept import Overloaded
+from statuspush.core.errors import InputError, Overloaded, ServiceError
 from statuspush.store.base import StoreBroken, StoreUnavailable
 from statuspush.web.problems import KINDS
 
@@ -24,11 +23,21 @@ class Failing:
         return fail
 
 
+class Refusing:
+    """Accepts nothing."""
+
+    def __init__(self, error):
+        self._error = error
+
+    def begin(self, body, *, ndjson, done):
+        done(self._error)
+
+
 @pytest.fixture
 def failing(deps, client_of):
     """A client of an application whose store raises ``error``."""
     return lambda error: client_of(
-        dataclasses.replace(deps, store=Failing(error), accept=Failing(error))
+        dataclasses.replace(deps, store=Failing(error), accept=Refusing(error))
     )
 
 

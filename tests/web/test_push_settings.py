@@ -1,13 +1,13 @@
 """Facts about PATCH /v1/accounts/{account}/push."""
 
 import asyncio
-import dataclasses
 
 import pytest
 
 from statuspush.core.lifecycle import Halve
 from statuspush.core.outcome import Outcome, Verdict
-from statuspush.store.base import Attempt, Recording
+from statuspush.core.push import Attempt
+from statuspush.store.base import Recording
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -169,10 +169,17 @@ async def test_the_url_cannot_be_taken_away_while_on(patch):
     assert fields(await patch(url=None)) == {"url"}
 
 
-async def test_connecting_may_not_take_longer_than_the_whole(patch):
-    assert fields(await patch(connect_seconds=20)) == {"connect_seconds"}
-    assert fields(await patch(timeout_seconds=4)) == {"timeout_seconds"}
-    assert (await patch(connect_seconds=20, timeout_seconds=20)).status_code == 200
+@pytest.mark.parametrize(
+    ("settings", "holds"),
+    [
+        ({"connect_seconds": 20}, 15),
+        ({"timeout_seconds": 3}, 3),
+        ({"connect_seconds": 20, "timeout_seconds": 20}, 20),
+    ],
+)
+async def test_the_limit_for_connecting_is_lowered_to_that_of_the_whole(patch, settings, holds):
+    answer = await patch(**settings)
+    assert (answer.status_code, answer.json()["connect_seconds"]) == (200, holds)
 
 
 async def test_the_secret_is_stored_and_never_shown(client, patch, stored):
@@ -212,21 +219,25 @@ async def test_settings_sent_back_as_shown_keep_the_values_of_headers(patch, sto
     assert (await stored()).headers == (("X-A", "1"), ("X-B", "new"))
 
 
+async def test_a_mask_without_a_stored_value_is_refused(patch, stored):
+    answer = await patch(headers={"X-A": "***"})
+    assert (answer.status_code, fields(answer)) == (422, {"headers"})
+    assert (await stored()).headers == ()
+
+
 async def test_a_wrong_header_is_not_repeated_with_its_value(patch):
     assert "s3cret" not in (await patch(headers={"X-A": "s3cret\n"})).text
 
 
 @pytest.fixture
-async def learned(acme, submit, customer, store, clock, stored):
+async def learned(acme, submit, customer, store, clock):
     """The account has learned a limit from an answer of 413."""
     await submit(4)
     (push,) = await customer.claim()
     attempt = Attempt(1, clock.now(), 5, Verdict(Outcome.TOO_LARGE, 413), reports=4)
-    recording = Recording(push.id, push.token, attempt, Halve(), half_bytes=2000)
+    recording = Recording(push.id, push.token, attempt, Halve(2000))
     await store.record_outcomes([recording], clock.now())
-    limit = (await stored()).learned_max_bytes
-    assert limit is not None
-    return limit
+    return 2000
 
 
 async def test_the_learned_limit_is_shown(client, learned):
@@ -248,12 +259,54 @@ async def test_another_change_keeps_the_learned_limit(client, learned):
     assert answer.json()["learned_max_bytes"] == learned
 
 
-async def test_the_smaller_limit_holds(client, patch, store, clock, stored):
-    await patch(max_bytes=50_000)
-    learned = dataclasses.replace(await stored(), learned_max_bytes=70_000)
-    await store.set_push("acme", learned, clock.now())
-    push = (await client.get("/v1/accounts/acme")).json()["push"]
-    assert (push["learned_max_bytes"], push["effective_max_bytes"]) == (70_000, 50_000)
+async def test_the_learned_limit_may_be_the_smaller_one(client, acme):
+    answer = await client.patch("/v1/accounts/acme/push", json={"max_bytes": 50_000})
+    assert answer.json()["effective_max_bytes"] == 50_000
+
+
+async def test_an_answer_has_the_revision_of_the_settings(client, patch):
+    shown = await client.get("/v1/accounts/acme")
+    unchanged, changed = await patch(), await patch(wire="plain")
+    assert shown.headers["etag"] == unchanged.headers["etag"] != changed.headers["etag"]
+    assert (await client.get("/v1/accounts/acme")).headers["etag"] == changed.headers["etag"]
+
+
+@pytest.fixture
+def patch_if(client, acme):
+    async def patch_if(*tags, **settings):
+        headers = {"If-Match": ", ".join(tags)}
+        return await client.patch("/v1/accounts/acme/push", json=settings, headers=headers)
+
+    return patch_if
+
+
+async def test_a_change_of_the_revision_that_was_read_is_made(client, patch_if):
+    read = (await client.get("/v1/accounts/acme")).headers["etag"]
+    answer = await patch_if(read, wire="plain")
+    assert (answer.status_code, answer.json()["wire"]) == (200, "plain")
+
+
+async def test_a_change_of_an_earlier_revision_is_refused(client, patch_if, stored):
+    read = (await client.get("/v1/accounts/acme")).headers["etag"]
+    await patch_if(read, max_reports=10)
+    answer = await patch_if(read, wire="plain")
+    assert (answer.status_code, answer.json()["type"]) == (412, "/problems/precondition-failed")
+    assert (await stored()).wire == "robust"
+
+
+@pytest.mark.parametrize("tag", ["W/{}", '"other"', "{}x", ""])
+async def test_a_tag_that_is_not_the_present_one_is_refused(client, patch_if, tag):
+    read = (await client.get("/v1/accounts/acme")).headers["etag"]
+    assert (await patch_if(tag.format(read), wire="plain")).status_code == 412
+
+
+async def test_one_of_several_tags_is_enough(client, patch_if):
+    read = (await client.get("/v1/accounts/acme")).headers["etag"]
+    assert (await patch_if('"1"', "W/" + read, read, wire="plain")).status_code == 200
+
+
+async def test_a_star_matches_whatever_is_there(patch_if):
+    assert (await patch_if("*", wire="plain")).status_code == 200
 
 
 async def test_patches_at_the_same_time_do_not_undo_each_other(patch):

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from statuspush.web import requests, submit
+from statuspush.web import body as web_body
+from statuspush.web import submit
 from statuspush.web.app import create_app
 
 MIB = 1024 * 1024
@@ -185,7 +186,7 @@ async def test_a_body_in_pieces_is_refused_as_soon_as_it_is_too_large(call):
 
 
 async def test_a_body_that_does_not_arrive_in_time_is_given_up(call, monkeypatch):
-    monkeypatch.setattr(requests, "BODY_SECONDS", 0.01)
+    monkeypatch.setattr(web_body, "BODY_SECONDS", 0.01)
     sent = await call(part(b"[", more=True))
     assert sent[0]["status"] == 408
 

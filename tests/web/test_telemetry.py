@@ -40,6 +40,13 @@ def test_the_time_of_attempts_is_measured_in_seconds(telemetry, value):
     assert value("attempt_seconds_sum") == 15.5
 
 
+def test_a_value_on_a_bound_of_a_histogram_is_within_it(telemetry, value):
+    telemetry.accept(0.001)
+    telemetry.accept(9)
+    buckets = [value("accept_seconds_bucket", le=le) for le in ("0.0005", "0.001", "5.0", "+Inf")]
+    assert buckets == [0, 1, 1, 2]
+
+
 def test_ended_pushes_are_counted_by_state(telemetry, value):
     telemetry.ended("exhausted")
     telemetry.ended("exhausted", 2)

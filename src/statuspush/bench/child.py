@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import IO, Final
 
 from statuspush.core.errors import ServiceError
+from statuspush.launch import last_lines
 
 _STOP_SECONDS: Final = 20.0
 
 
 class Child:
-    """``python -m MODULE ARGUMENTS`` in a session of its own, so that Ctrl-C is not for it.
+    """``python -m MODULE ARGUMENTS`` in a separate session, so that Ctrl-C is not for it.
 
     :param log: where its standard error goes.
     """
@@ -41,13 +42,14 @@ class Child:
     def hear(self, seconds: float) -> str:
         """Its next line.
 
-        Raises :class:`~statuspush.core.errors.ServiceError` when it ends or says nothing so long.
+        Raises :class:`~statuspush.core.errors.ServiceError` when it ends, or is silent for
+        that long.
         """
         out = _pipe(self.process.stdout)
         if not select.select([out], [], [], seconds)[0]:
-            raise ServiceError(f"{self._module} said nothing for {seconds:g} s\n{self._last()}")
+            raise self._failed(f"said nothing for {seconds:g} s")
         if not (line := out.readline()):
-            raise ServiceError(f"{self._module} ended too early\n{self._last()}")
+            raise self._failed("ended too early")
         return line
 
     def say(self, line: str) -> None:
@@ -66,26 +68,16 @@ class Child:
             self.kill()
 
     def kill(self) -> None:
-        """End it at once; may be called twice."""
-        kill_session(self.process)
+        """kill -9, also of what is left of its session; may be called twice."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
         with contextlib.suppress(BrokenPipeError):
             _pipe(self.process.stdin).close()
         _pipe(self.process.stdout).close()
 
-    def _last(self) -> str:
-        return last_lines(self._log)
-
-
-def kill_session(process: subprocess.Popen[str]) -> None:
-    """End a process and whatever is left of its session at once."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def last_lines(log: Path) -> str:
-    """The end of a log, for the message of an error."""
-    return "\n".join(log.read_text("utf-8", "replace").splitlines()[-15:])
+    def _failed(self, what: str) -> ServiceError:
+        return ServiceError(f"{self._module} {what}\n{last_lines(self._log)}")
 
 
 def _pipe(pipe: IO[str] | None) -> IO[str]:

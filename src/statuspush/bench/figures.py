@@ -1,10 +1,10 @@
-"""What a run came to, from what each process had used before and after it."""
+"""The figures of a run, from what each process had used before and after it."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from statuspush.bench import machine
-from statuspush.bench.load import Load
+from statuspush.bench.load_generator import Load
 from statuspush.bench.processes import (
     MachineTime,
     Usage,
@@ -45,7 +45,7 @@ class Shares:
 
 @dataclass(frozen=True)
 class Figures:
-    """What a run came to; all is of the whole run, to the last delivery."""
+    """The figures of a whole run, to the last delivery."""
 
     work: str
     stored_before: int
@@ -123,7 +123,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Observed:
-    """What was seen from outside, and what the service tells of itself."""
+    """What was seen from outside, and what the service reports of itself."""
 
     before: Moment
     loaded: Moment

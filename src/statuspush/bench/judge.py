@@ -6,7 +6,7 @@ from typing import Final
 from statuspush.bench.figures import Shares
 
 SATURATED: Final = 0.9
-"""A process that uses so much of a core has none left, samples being what they are."""
+"""A process that uses this much of a core has none left, samples being what they are."""
 _MOSTLY: Final = 0.5
 _NOTABLE: Final = 0.15
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from statuspush.bench.reports import Plan
-from statuspush.bench.sink import Journal
+from statuspush.bench.sink import SinkJournal
 from statuspush.core.decode import decode
 from statuspush.core.kinds import VOICE_STATUS
 
@@ -23,7 +23,6 @@ class Reconciliation:
     misdirected: int
     """Arrivals at the wrong customer, or of reports that nobody submitted."""
     pushes: int
-    first_arrival: float
     last_arrival: float
 
 
@@ -32,10 +31,10 @@ def reconcile(journal: Path, plan: Plan, requests: int) -> Reconciliation:
     count = requests * plan.per_request
     times = bytearray(count)  # a byte a report: a run may have millions
     misdirected = repeats = seen = 0
-    first = last = 0.0
-    for at, path, body in Journal.read(journal):
+    last = 0.0
+    for at, path, body in SinkJournal.read(journal):
         seen += 1
-        first, last = first or at, at
+        last = at
         account = path[1:]
         for report in decode(body, VOICE_STATUS):
             number = plan.number(str(report["sid"]))
@@ -53,6 +52,5 @@ def reconcile(journal: Path, plan: Plan, requests: int) -> Reconciliation:
         repeats=repeats,
         misdirected=misdirected,
         pushes=seen,
-        first_arrival=first,
         last_arrival=last,
     )

@@ -2,7 +2,7 @@
 
 All requests of a run are made beforehand but for one number: a template holds the place of it,
 and one replacement makes the next request of it. So a run may be long without filling the memory,
-and every report has a sid, a uid and a mobile of its own.
+and every report has a different sid, uid and mobile.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ class Plan:
     """What is submitted: request after request, each with the next accounts in turn.
 
     Reports are numbered through from 0, ``per_request`` to a request; report n belongs to account
-    n modulo their number. ``tag`` begins every sid and tells the reports of one run from others'.
+    n modulo their number. ``tag`` begins every sid, so that runs can be told apart.
     """
 
     accounts: Sequence[str]
@@ -71,7 +71,7 @@ class Plan:
 
     @property
     def _cycle(self) -> int:
-        """After so many requests the accounts come in the same places again."""
+        """After this many requests the accounts come in the same places again."""
         return len(self.accounts) // gcd(len(self.accounts), self.per_request)
 
     def _template(self, position: int, token: str) -> bytes:

@@ -1,4 +1,4 @@
-"""A cheap customer, a process of its own: answers SUCCESS to every POST and keeps what it got.
+"""A cheap customer in a separate process: answers SUCCESS to every POST and keeps what it got.
 
 ``python -m statuspush.bench.sink FILE`` prints its port, and ends at the end of its standard
 input. The file holds for each push its time of arrival, its path and its body, undecoded, so that
@@ -20,7 +20,7 @@ _RECORD: Final = struct.Struct("=dHI")
 _HEAD_END: Final = b"\r\n\r\n"
 
 
-class Journal:
+class SinkJournal:
     """What arrived, in order."""
 
     def __init__(self, path: Path) -> None:
@@ -46,7 +46,7 @@ class Journal:
 
 
 class _Customer(asyncio.Protocol):
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: SinkJournal) -> None:
         self._journal = journal
         self._buffer = bytearray()
         self._need = 0
@@ -85,7 +85,7 @@ class _Customer(asyncio.Protocol):
 
 async def _serve(path: Path) -> None:
     loop = asyncio.get_running_loop()
-    journal = Journal(path)
+    journal = SinkJournal(path)
     server = await loop.create_server(lambda: _Customer(journal), "127.0.0.1", 0, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
     # The end is the end of our standard input: no orphan stays behind.

@@ -1,9 +1,10 @@
-"""What an operator asks of a machine: how many reports a second, and what is the limit."""
+"""What an operator asks of a machine: how many reports per second, and what is the limit."""
 
 import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +12,7 @@ from statuspush.bench import machine, trial
 from statuspush.bench.figures import Figures
 from statuspush.bench.judge import Limit, limit_of
 from statuspush.bench.machine import Syncs
-from statuspush.bench.trial import Work
+from statuspush.bench.trial import Workload
 from statuspush.core.errors import InputError
 
 _BYTES_PER_SECOND: Final = 200 * 10**6
@@ -49,8 +50,8 @@ class Survey:
         }
 
 
-def works(seconds: float) -> list[Work]:
-    """The works of a survey, each submitted for so long, with connections for all cores."""
+def workloads(seconds: float) -> list[Workload]:
+    """The workloads of a survey, each submitted for ``seconds``, with connections for all cores."""
     cores = machine.cores()
     return [
         replace(trial.EVEN, seconds=seconds, connections=max(16, 8 * cores)),
@@ -60,25 +61,23 @@ def works(seconds: float) -> list[Work]:
 
 
 def survey(
-    directory: Path, seconds: float, phase: Callable[[Work, str], None] = lambda work, phase: None
+    directory: Path,
+    seconds: float,
+    phase: Callable[[Workload, str], None] = lambda workload, phase: None,
 ) -> Survey:
-    """Run each work for so many seconds in a directory below ``directory``, removed afterwards.
+    """Run each workload for ``seconds`` in a directory below ``directory``, removed afterwards.
 
-    ``phase`` is told what begins; see :func:`statuspush.bench.trial.run`. Raises
+    ``phase`` is called as each phase begins; see :func:`statuspush.bench.trial.run`. Raises
     :class:`~statuspush.core.errors.InputError` when the directory has too little room, and
     :class:`~statuspush.core.errors.ServiceError` when a run fails.
     """
     _check_room(directory, seconds)
     syncs = machine.syncs(directory)
     runs = []
-    for work in works(seconds):
-
-        def tell(name: str, work: Work = work) -> None:
-            phase(work, name)
-
+    for workload in workloads(seconds):
         folder = tempfile.mkdtemp(prefix="statuspush-bench-", dir=directory)
         try:
-            runs.append(trial.run(work, Path(folder), phase=tell))
+            runs.append(trial.run(workload, Path(folder), phase=partial(phase, workload)))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     return Survey(machine.describe(directory), syncs, runs)

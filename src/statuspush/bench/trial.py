@@ -1,4 +1,4 @@
-"""One measured run: a work on a service that was started for it."""
+"""One measured run: a workload on a service that was started for it."""
 
 import time
 from collections.abc import Callable
@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Final
 
 from statuspush.bench.figures import Figures, Moment, Observed, figures
-from statuspush.bench.generator import prepared
-from statuspush.bench.load import Order
+from statuspush.bench.load_generator import Order
+from statuspush.bench.load_process import prepared
 from statuspush.bench.reconcile import reconcile
 from statuspush.bench.reports import Plan
 from statuspush.bench.rig import TOKEN, Rig, running
-from statuspush.bench.watch import Watch
+from statuspush.bench.sampler import Sampler
 from statuspush.core.errors import ServiceError
 
 _DRAIN_SECONDS: Final = 120.0
@@ -20,7 +20,7 @@ _POLL_SECONDS: Final = 0.1
 
 
 @dataclass(frozen=True)
-class Work:
+class Workload:
     """What is submitted. It ends with ``requests`` or after ``seconds``, whichever is set."""
 
     name: str
@@ -36,23 +36,23 @@ class Work:
         return [f"customer-{n:04d}" for n in range(self.accounts)]
 
 
-EVEN: Final = Work("even", accounts=1000, per_request=1000, connections=16)
-LARGE: Final = Work("large", accounts=10, per_request=1000, connections=16)
-SINGLE: Final = Work("single", accounts=1000, per_request=1, connections=64)
+EVEN: Final = Workload("even", accounts=1000, per_request=1000, connections=16)
+LARGE: Final = Workload("large", accounts=10, per_request=1000, connections=16)
+SINGLE: Final = Workload("single", accounts=1000, per_request=1, connections=64)
 
 
 def run(
-    work: Work,
+    work: Workload,
     directory: Path,
     *,
     tag: str = "new",
     settings: dict[str, str] | None = None,
     phase: Callable[[str], None] = lambda phase: None,
 ) -> Figures:
-    """Run a work in a directory, on the database that is there or an empty one.
+    """Run a workload in a directory, on the database that is there or an empty one.
 
-    ``tag`` must differ between runs on one database. ``phase`` is told ``start``, ``load``,
-    ``drain`` and ``reconcile`` as they begin.
+    ``tag`` must differ between runs on one database. ``phase`` is called with ``start``,
+    ``load``, ``drain`` and ``reconcile`` as they begin.
 
     Raises :class:`~statuspush.core.errors.ServiceError` if a process fails or nothing moves.
     """
@@ -66,7 +66,7 @@ def run(
         metrics = rig.metrics()
         before = Moment.now(rig)
         phase("load")
-        with Watch(rig.service.pid) as watch:
+        with Sampler(rig.service.pid) as watch:
             load = submit()
             loaded, disk_share = Moment.now(rig), watch.disk_share
             phase("drain")
@@ -85,14 +85,14 @@ def run(
         memory_mb=watch.peak_mb,
         resident_mb=sum(watch.most_mb.values()),
         grown=rig.database_bytes() - size,
-        ready_seconds=rig.ready_seconds,
+        ready_seconds=rig.service.ready_seconds,
         exit_status=rig.exit_status,
     )
     return figures(work.name, load, found, seen)
 
 
-def order_of(work: Work, port: int, tag: str) -> Order:
-    """What the load generator is told of a work."""
+def order_of(work: Workload, port: int, tag: str) -> Order:
+    """The order for the load generator."""
     order = Order(
         port=port,
         token=TOKEN,
@@ -111,7 +111,7 @@ def drain(rig: Rig, before: dict[str, float], reports: int) -> None:
     wanted = before.get(name, 0.0) + reports
     deadline = time.monotonic() + _DRAIN_SECONDS
     while rig.metrics().get(name, 0.0) < wanted:
-        rig.check()
+        rig.service.check()
         if time.monotonic() > deadline:
             raise ServiceError(f"the backlog does not drain in {_DRAIN_SECONDS:g} s")
         time.sleep(_POLL_SECONDS)

@@ -1,17 +1,13 @@
 """``statuspush account …``: accounts of a running service and their push settings."""
 
-from typing import Annotated, Any, Final
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 import typer
 
-from statuspush.cli.client import (
-    DEFAULT_URL,
-    Refused,
-    Service,
-    TokenFlag,
-    UrlFlag,
-    account_path,
-)
+from statuspush.api_client import DEFAULT_URL, ApiClient, ApiRefused, account_path
+from statuspush.cli.push_flags import changes_of, takes_push_settings
+from statuspush.cli.service_flags import TokenFlag, UrlFlag
 from statuspush.cli.terminal import (
     JsonFlag,
     add_command,
@@ -21,13 +17,10 @@ from statuspush.cli.terminal import (
     print_json,
     print_table,
 )
-from statuspush.core.contract import Mode, Wire
 from statuspush.core.errors import InputError
+from statuspush.core.setting_forms import NEW
 
 Name = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Name of the account.")]
-
-_NONE: Final = "none"
-_NEW: Final = "new"
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -56,7 +49,7 @@ def create(
 
     The apikey is for the account's customer, who pulls reports with it. It is shown only now.
     """
-    with Service(url, token) as service:
+    with ApiClient(url, token) as service:
         answer = _existing(service, account) if name is None else None
         if answer is None:
             answer = service.call("PUT", account_path(account), json={"name": name or account})
@@ -68,11 +61,11 @@ def create(
         typer.echo(f"account {account} is there already; its name is {answer.get('name', name)!r}")
 
 
-def _existing(service: Service, account: str) -> Any:
+def _existing(service: ApiClient, account: str) -> Any:
     """The account if there is one: without a name to give it, it keeps the one it has."""
     try:
         return service.call("GET", account_path(account))
-    except Refused as refusal:
+    except ApiRefused as refusal:
         if refusal.status == 404:
             return None
         raise
@@ -82,17 +75,27 @@ def list_accounts(
     json: JsonFlag = False, url: UrlFlag = DEFAULT_URL, token: TokenFlag = None
 ) -> None:
     """List all accounts: where they stand, and how their endpoints do."""
-    with Service(url, token) as service:
-        answer = service.call("GET", "/v1/accounts")
+    with ApiClient(url, token) as service:
+        items = list(_all(service))
     if json:
-        print_json(answer)
+        print_json({"items": items})
         return
-    items = answer["items"] if isinstance(answer, dict) else answer
     if not items:
         note("there is no account yet; 'statuspush account create NAME' makes one")
         return
     columns = ("account", "push", "waiting", "oldest", "delivered", "exhausted", "endpoint")
     print_table(columns, map(_row, items))
+
+
+def _all(service: ApiClient) -> Iterator[dict[str, Any]]:
+    """All accounts, page by page."""
+    parameters = {"limit": "1000"}
+    while True:
+        page = service.call("GET", "/v1/accounts", params=parameters)
+        yield from page["items"]
+        if page.get("next") is None:
+            return
+        parameters["cursor"] = page["next"]
 
 
 def _row(item: dict[str, Any]) -> list[object]:
@@ -113,7 +116,7 @@ def show(
     account: Name, json: JsonFlag = False, url: UrlFlag = DEFAULT_URL, token: TokenFlag = None
 ) -> None:
     """Show one account: settings, reports and pushes by state, health of the endpoint."""
-    with Service(url, token) as service:
+    with ApiClient(url, token) as service:
         answer = service.call("GET", account_path(account))
     if json:
         print_json(answer)
@@ -139,73 +142,28 @@ def _setting(value: object) -> object:
     return value
 
 
+@takes_push_settings
 def push(
     account: Name,
     *,
-    mode: Annotated[
-        Mode | None,
-        typer.Option(help="on: push; paused: gather; off: push nothing, cancel what waits."),
-    ] = None,
-    endpoint: Annotated[
-        str | None,
-        typer.Option("--url", metavar="URL", help="The customer's URL."),
-    ] = None,
-    wire: Annotated[
-        Wire | None, typer.Option(help="How the JSON is encoded; robust suits every receiver.")
-    ] = None,
-    max_reports: Annotated[
-        int | None, typer.Option(metavar="N", help="Most reports in a push, 1 to 500.")
-    ] = None,
-    max_bytes: Annotated[
-        str | None, typer.Option(metavar="BYTES", help="Most bytes of a body, or none.")
-    ] = None,
-    max_in_flight: Annotated[
-        int | None, typer.Option(metavar="N", help="Pushes under way at once; 1 keeps the order.")
-    ] = None,
-    connect_seconds: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Limit for connecting.")
-    ] = None,
-    timeout_seconds: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Limit for a whole send.")
-    ] = None,
-    secret: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SECRET",
-            help="Sign pushes: whsec_… of Standard Webhooks, new to make one, or none.",
-        ),
-    ] = None,
-    header: Annotated[
-        list[str] | None,
-        typer.Option(metavar="'NAME: VALUE'", help="Header on each push; repeatable, or none."),
-    ] = None,
+    given: dict[str, list[str]],
     json: JsonFlag = False,
     url: UrlFlag = DEFAULT_URL,
     token: TokenFlag = None,
 ) -> None:
     """Set up where and how an account's reports are pushed; only what is given changes.
 
-    A changed setting holds for every send after it, also of pushes that wait already.
+    A change holds for every send after it, also for pushes that wait already. Only the reports of
+    a push are fixed at its first send.
     """
-    made = _new_secret() if secret == _NEW else None
-    changes = {
-        "mode": mode and mode.value,
-        "url": endpoint,
-        "wire": wire and wire.value,
-        "max_reports": max_reports,
-        "max_bytes": _number(max_bytes, "--max-bytes"),
-        "max_in_flight": max_in_flight,
-        "connect_seconds": connect_seconds,
-        "timeout_seconds": timeout_seconds,
-        "secret": made or secret,
-        "headers": _headers(header),
-    }
-    given: dict[str, object] = {key: value for key, value in changes.items() if value is not None}
     if not given:
         raise InputError("nothing to change: give at least one setting (see --help)")
-    body = {key: None if value == _NONE else value for key, value in given.items()}
-    with Service(url, token) as service:
-        answer = service.call("PATCH", account_path(account, "/push"), json=body)
+    made = _new_secret() if given.get("secret") == [NEW] else None
+    if made:
+        given = {**given, "secret": [made]}
+    changes = changes_of(given)
+    with ApiClient(url, token) as service:
+        answer = service.call("PATCH", account_path(account, "/push"), json=changes)
     if json:
         # The service never repeats a secret; one that was made here has to be shown once.
         print_json(answer | {"secret": made} if made else answer)
@@ -222,30 +180,6 @@ def _new_secret() -> str:
     return "whsec_" + b64encode(token_bytes(32)).decode()
 
 
-def _number(text: str | None, flag: str) -> int | str | None:
-    if text is None or text == _NONE:
-        return text
-    if not (text.isascii() and text.isdigit()):
-        raise InputError(f"{flag} must be a number of bytes or 'none', not {text!r}")
-    return int(text)
-
-
-def _headers(lines: list[str] | None) -> dict[str, str] | None:
-    if not lines:
-        return None
-    if lines == [_NONE]:
-        return {}
-    return dict(parse_header(line) for line in lines)
-
-
-def parse_header(line: str) -> tuple[str, str]:
-    """``Name: value`` as curl takes it; raises InputError."""
-    name, colon, value = line.partition(":")
-    if not colon or not name.strip():
-        raise InputError(f"--header must look like 'Name: value', not {line!r}")
-    return name.strip(), value.strip()
-
-
 def delete(
     account: Name,
     force: Annotated[
@@ -255,7 +189,7 @@ def delete(
     token: TokenFlag = None,
 ) -> None:
     """Delete an account; refused while reports wait, unless --force."""
-    with Service(url, token) as service:
+    with ApiClient(url, token) as service:
         service.call("DELETE", account_path(account), params={"force": "true"} if force else None)
     typer.echo(f"deleted account {account}")
 
@@ -267,7 +201,7 @@ def try_endpoint(
 
     The service sends them outside the queue. Exit status 0 if they were acknowledged, else 1.
     """
-    with Service(url, token) as service:
+    with ApiClient(url, token) as service:
         answer = service.call("POST", account_path(account, "/push/test"))
     acknowledged = bool(answer["acknowledged"])
     if json:

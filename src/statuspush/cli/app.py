@@ -8,18 +8,18 @@ from typer.core import TyperGroup
 from statuspush import __version__
 from statuspush.cli import (
     account,
-    bench,
-    check,
-    decode,
-    demo,
-    inbox,
-    migrate,
-    receive,
-    redrive,
-    send,
-    serve,
-    show_config,
-    submit,
+    bench_command,
+    check_command,
+    config_command,
+    decode_command,
+    demo_command,
+    inbox_command,
+    migrate_command,
+    receive_command,
+    redrive_command,
+    send_command,
+    serve_command,
+    submit_command,
 )
 from statuspush.cli.terminal import add_command, examples, note
 from statuspush.core.errors import InputError, StatuspushError
@@ -80,19 +80,19 @@ def statuspush(
     """
 
 
-add_command(app, "serve", serve.EXAMPLES, serve.serve)
-add_command(app, "submit", submit.EXAMPLES, submit.submit)
-add_command(app, "demo", demo.EXAMPLES, demo.demo)
-add_command(app, "bench", bench.EXAMPLES, bench.bench)
-add_command(app, "send", send.EXAMPLES, send.send)
-add_command(app, "check", check.EXAMPLES, check.check)
-add_command(app, "receive", receive.EXAMPLES, receive.receive)
-app.add_typer(inbox.app, name="inbox")
-add_command(app, "decode", decode.EXAMPLES, decode.decode)
+add_command(app, "serve", serve_command.EXAMPLES, serve_command.serve)
+add_command(app, "submit", submit_command.EXAMPLES, submit_command.submit)
+add_command(app, "demo", demo_command.EXAMPLES, demo_command.demo)
+add_command(app, "bench", bench_command.EXAMPLES, bench_command.bench)
+add_command(app, "send", send_command.EXAMPLES, send_command.send)
+add_command(app, "check", check_command.EXAMPLES, check_command.check)
+add_command(app, "receive", receive_command.EXAMPLES, receive_command.receive)
+app.add_typer(inbox_command.app, name="inbox")
+add_command(app, "decode", decode_command.EXAMPLES, decode_command.decode)
 app.add_typer(account.app, name="account")
-add_command(app, "redrive", redrive.EXAMPLES, redrive.redrive)
-add_command(app, "config", show_config.EXAMPLES, show_config.show_config)
-add_command(app, "migrate", migrate.EXAMPLES, migrate.migrate)
+add_command(app, "redrive", redrive_command.EXAMPLES, redrive_command.redrive)
+add_command(app, "config", config_command.EXAMPLES, config_command.show_config)
+add_command(app, "migrate", migrate_command.EXAMPLES, migrate_command.migrate)
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON, for programs
 
 
 def examples(*lines: str) -> str:
-    """The epilog of a command: examples, each on a line of its own, in rich's markup."""
+    """The epilog of a command: examples, one per line, in rich's markup."""
     return "\n".join(["[bold]Examples[/bold]", *(f"  {line}" for line in lines)])
 
 

@@ -22,7 +22,7 @@ _hash: Final = xxhash.xxh3_64_intdigest
 _pack_one: Final = Struct(f"={SEARCH_KEYS}Q").pack
 
 
-class Batch(msgspec.Struct, frozen=True, gc=False):
+class Batch(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The reports of one submission, grouped by account; made by :func:`make_batch`."""
 
     kind: str
@@ -88,6 +88,27 @@ def make_batch(submissions: Sequence[S], kind: Kind[S]) -> Batch:
         bodies = [b"\n".join(islice(lines, len(group))) for group in groups.values()]
     keys = fingerprints(ordered, kind)
     return Batch(kind.name, list(groups), list(map(len, groups.values())), bodies, keys)
+
+
+def join_batches(batches: Sequence[Batch]) -> Batch:
+    """The reports of several submissions, in their order, as one batch; all of the same kind.
+
+    An account that several have occurs as often.
+    """
+    sizes = [len(batch.keys) // SEARCH_KEYS for batch in batches]
+    return Batch(
+        batches[0].kind,
+        [account for batch in batches for account in batch.accounts],
+        [count for batch in batches for count in batch.counts],
+        [body for batch in batches for body in batch.bodies],
+        b"".join(
+            [
+                batch.keys[place * size : (place + 1) * size]
+                for place in range(SEARCH_KEYS)
+                for batch, size in zip(batches, sizes, strict=True)
+            ]
+        ),
+    )
 
 
 def _batch_of_one(report: S, kind: Kind[S]) -> Batch:

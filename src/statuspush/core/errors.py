@@ -28,3 +28,17 @@ class ServiceError(StatuspushError):
 
 class StoreRefused(ServiceError):
     """Stored data can't be opened: wrong schema version, or another process holds the file."""
+
+
+class Overloaded(ServiceError):
+    """More is being accepted at this moment than the configured memory allows."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(
+            Words(
+                "too much is being submitted at the moment; try again shortly",
+                "同时提交的数据过多，请稍后重试",
+            )
+        )
+        self.retry_after = retry_after
+        """Seconds after which the submitter should try again."""

@@ -1,17 +1,19 @@
-"""The life of a push: its states as a table, and what a send's outcome decides (section 4).
+"""The life of a push: its states as a table, and what follows a send (contract section 4).
 
-Everything here is a function of its arguments; times are passed in and handed back.
+Every change of state goes through :data:`TABLE`, whichever engine stores it. Everything here is a
+function of its arguments; times are passed in and handed back.
 """
 
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Final, assert_never
+from typing import Any, Final
 
 import msgspec
 
 from statuspush.core.errors import ServiceError
 from statuspush.core.kinds.kind import Kind
+from statuspush.core.moment import Milliseconds
 from statuspush.core.outcome import Outcome
 
 
@@ -27,44 +29,94 @@ class State(StrEnum):
     EXHAUSTED = "exhausted"
     """Failed as often as the contract allows; kept, and redrivable by hand."""
     CANCELLED = "cancelled"
-    """Taken back, because the interface was turned off, or replaced by its two halves."""
+    """Taken back: the interface was switched off, or other pushes took its reports over."""
+
+    __hash__ = str.__hash__  # Enum's is a call of Python, and every change of state looks it up
 
 
-TRANSITIONS: Final[Mapping[State, frozenset[State]]] = MappingProxyType(
+FINAL: Final = (State.DELIVERED, State.EXHAUSTED, State.CANCELLED)
+"""States that no push leaves: a redrive makes a new push."""
+
+
+class Event(StrEnum):
+    """What happens to a push."""
+
+    CUT = "cut"
+    """Made of reports that waited, and claimed in the same moment."""
+    QUEUED = "queued"
+    """Made by a redrive, a halving or a split, to be sent when it is due."""
+    COVERED = "covered"
+    """Made of reports that are not to be sent, because the interface was off."""
+    CLAIMED = "claimed"
+    """A sender has it."""
+    RETURNED = "returned"
+    """The claim was given back, or taken back from a sender that was lost."""
+    ACKNOWLEDGED = "acknowledged"
+    """The customer took it."""
+    FAILED = "failed"
+    """The send failed, or was broken off, and is to be repeated."""
+    GIVEN_UP = "given_up"
+    """The send failed for the last time."""
+    HALVED = "halved"
+    """The customer refused its size; two new pushes have its reports."""
+    SWITCHED_OFF = "switched_off"
+    """The interface was switched off while it waited, or before it could be repeated."""
+    OUTLIVED = "outlived"
+    """Retention took its oldest reports; a new push has the younger ones."""
+
+    __hash__ = str.__hash__  # as above
+
+
+TABLE: Final[Mapping[tuple[State | None, Event], State]] = MappingProxyType(
     {
-        State.WAITING: frozenset({State.SENDING, State.CANCELLED}),
-        State.SENDING: frozenset(
-            {State.WAITING, State.DELIVERED, State.EXHAUSTED, State.CANCELLED}
-        ),
-        State.DELIVERED: frozenset(),
-        State.EXHAUSTED: frozenset(),
-        State.CANCELLED: frozenset(),
+        (None, Event.CUT): State.SENDING,
+        (None, Event.QUEUED): State.WAITING,
+        (None, Event.COVERED): State.CANCELLED,
+        (State.WAITING, Event.CLAIMED): State.SENDING,
+        (State.WAITING, Event.SWITCHED_OFF): State.CANCELLED,
+        (State.WAITING, Event.OUTLIVED): State.CANCELLED,
+        (State.SENDING, Event.RETURNED): State.WAITING,
+        (State.SENDING, Event.ACKNOWLEDGED): State.DELIVERED,
+        (State.SENDING, Event.FAILED): State.WAITING,
+        (State.SENDING, Event.GIVEN_UP): State.EXHAUSTED,
+        (State.SENDING, Event.HALVED): State.CANCELLED,
+        (State.SENDING, Event.SWITCHED_OFF): State.CANCELLED,
     }
 )
-"""Which state may follow which. The last three are final: a redrive makes a new push."""
+"""The machine: state and event to the next state. None is a push that does not exist yet."""
 
 
 class ForbiddenTransition(ServiceError):
-    """A push was to go from one state to another that cannot follow it."""
+    """Something happened to a push that cannot happen in its state: a defect of ours."""
 
 
-class Deliver(msgspec.Struct, frozen=True):
+def advance(state: State | None, event: Event) -> State:
+    """Give the state that follows. Raises :class:`ForbiddenTransition`."""
+    after = TABLE.get((state, event))
+    if after is None:
+        raise ForbiddenTransition(f"a push that is {state or 'not made'} cannot be {event}")
+    return after
+
+
+class Deliver(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """The push is acknowledged and done."""
 
 
-class Retry(msgspec.Struct, frozen=True):
+class Retry(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """The push is to be sent again, unchanged."""
 
-    due_at: int
-    """When, in milliseconds since the epoch."""
+    due_at: Milliseconds
 
 
-class Exhaust(msgspec.Struct, frozen=True):
+class Exhaust(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """The push has failed for the last time."""
 
 
-class Halve(msgspec.Struct, frozen=True):
-    """The push is too large: its reports are split into two halves, to be sent immediately."""
+class Halve(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """The push is too large: its reports become two pushes, due immediately."""
+
+    half_bytes: int = 0
+    """Body size of the larger half in bytes: the most that the account is sent from now on."""
 
 
 Decision = Deliver | Retry | Exhaust | Halve
@@ -75,53 +127,29 @@ def decide(
     *,
     failures: int,
     reports: int,
-    ended_at: int,
+    ended_at: Milliseconds,
     retry_interval_ms: int,
     kind: Kind[Any],
 ) -> Decision:
     """Decide what follows a send (contract sections 2 "Size" and 4).
 
     ``failures`` are the failed sends of this push before this one that count, ``reports`` the
-    reports in it. ``ended_at`` is when the send ended, in milliseconds since the epoch; a retry is
-    due ``retry_interval_ms`` after it.
+    reports in it, ``ended_at`` the end of the send; a retry is due ``retry_interval_ms`` after it.
 
-    A send that we broke off ourselves does not count and is repeated immediately. Neither does a
+    A send that we broke off ourselves does not count and is due again immediately. Neither does a
     413 for more than one report, which halves the push; for a single report it is a failure like
     any other. The failure that uses up the sends of ``kind`` exhausts the push.
     """
     if outcome is Outcome.ACKNOWLEDGED:
-        return Deliver()
+        return DELIVER
     if outcome is Outcome.INTERRUPTED:
-        return Retry(due_at=ended_at)
+        return Retry(ended_at)
     if outcome is Outcome.TOO_LARGE and reports > 1:
         return Halve()
     if failures + 1 >= kind.max_sends:
         return Exhaust()
-    return Retry(due_at=ended_at + retry_interval_ms)
+    return Retry(ended_at + retry_interval_ms)
 
 
-def next_state(decision: Decision) -> State:
-    """Give the state that a push being sent takes on by ``decision``.
-
-    A halved push is cancelled; its halves are new pushes, since what is sent under an id must
-    never change.
-    """
-    match decision:
-        case Deliver():
-            state = State.DELIVERED
-        case Retry():
-            state = State.WAITING
-        case Halve():
-            state = State.CANCELLED
-        case Exhaust():
-            state = State.EXHAUSTED
-        case _:
-            assert_never(decision)
-    check_transition(State.SENDING, state)
-    return state
-
-
-def check_transition(before: State, after: State) -> None:
-    """Raise :class:`ForbiddenTransition` unless :data:`TRANSITIONS` lets ``after`` follow."""
-    if after not in TRANSITIONS[before]:
-        raise ForbiddenTransition(f"a push that is {before} cannot become {after}")
+DELIVER: Final = Deliver()
+"""The one value of its type that nearly every send ends with."""

@@ -67,7 +67,7 @@ class Outcome(StrEnum):
     INTERRUPTED = "interrupted"
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class Verdict(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The judgement of a send, and what of the answer is kept; stored and shown as it is."""
 
     outcome: Outcome
@@ -89,3 +89,13 @@ class Verdict(msgspec.Struct, frozen=True):
 
 INTERRUPTED: Final = Verdict(Outcome.INTERRUPTED)
 """Of a send that we broke off ourselves."""
+
+
+class Tested(msgspec.Struct, frozen=True):
+    """The result of a test push."""
+
+    verdict: Verdict
+    duration_ms: int
+    reports: int
+    body_bytes: int
+    """Size of the body that was sent."""

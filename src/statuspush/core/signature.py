@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from statuspush.core.errors import InputError
+from statuspush.core.words import Words
 
 SECRET_PREFIX: Final = "whsec_"  # noqa: S105 -- a prefix, not a secret
 MIN_SECRET_BYTES: Final = 24
@@ -55,14 +56,27 @@ def validate_secret(secret: str) -> None:
 def _key(secret: str) -> bytes:
     # The messages never repeat the secret: they end up in answers and logs.
     if not secret.startswith(SECRET_PREFIX):
-        raise InvalidSecret(f"a secret must begin with {SECRET_PREFIX}")
+        raise InvalidSecret(
+            Words(
+                f"a secret must begin with {SECRET_PREFIX}", f"签名密钥必须以 {SECRET_PREFIX} 开头"
+            )
+        )
     try:
         key = b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
     except ValueError:
-        raise InvalidSecret(f"a secret must be base64 after {SECRET_PREFIX}") from None
+        raise InvalidSecret(
+            Words(
+                f"a secret must be base64 after {SECRET_PREFIX}",
+                f"签名密钥在 {SECRET_PREFIX} 之后必须是 base64 编码",
+            )
+        ) from None
     if not MIN_SECRET_BYTES <= len(key) <= MAX_SECRET_BYTES:
         raise InvalidSecret(
-            f"a secret must be {MIN_SECRET_BYTES} to {MAX_SECRET_BYTES} bytes long, "
-            f"this one has {len(key)}"
+            Words(
+                f"a secret must be {MIN_SECRET_BYTES} to {MAX_SECRET_BYTES} bytes long, "
+                f"this one has {len(key)}",
+                f"签名密钥的内容必须是 {MIN_SECRET_BYTES} 到 {MAX_SECRET_BYTES} 字节，"
+                f"此密钥为 {len(key)} 字节",
+            )
         )
     return key

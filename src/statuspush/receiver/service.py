@@ -51,22 +51,22 @@ class CannotServe(ServiceError):
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's, which tells when it listens."""
+    """uvicorn's, which reports when it listens."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, ready: Callable[[int], None]) -> None:
         super().__init__(config)
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen."""
         await super().startup(sockets)
-        self._ready()
+        self._ready(self.servers[0].sockets[0].getsockname()[1])
 
 
-async def serve(settings: ReceiverSettings, ready: Callable[[], None]) -> None:
+async def serve(settings: ReceiverSettings, ready: Callable[[int], None]) -> None:
     """Receive until SIGTERM or SIGINT; raises StatuspushError when it can't begin.
 
-    :param ready: called when it listens.
+    :param ready: called with the port when it listens.
     """
     sinks = [(text, sink_from(text)) for text in settings.to]
     receiver = Receiver(
@@ -103,12 +103,20 @@ async def serve(settings: ReceiverSettings, ready: Callable[[], None]) -> None:
         )
         # uvicorn would end the process by the signal once more: an orderly end is status 0.
         server.capture_signals = nullcontext  # type: ignore[method-assign, assignment]
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, server.handle_exit, number, None)
+        _on_signals(server)
         try:
             await server.serve()
         except SystemExit:
             raise CannotServe(f"cannot listen on {settings.host}:{settings.port}") from None
+
+
+def _on_signals(server: uvicorn.Server) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        try:
+            loop.add_signal_handler(number, server.handle_exit, number, None)
+        except NotImplementedError:  # Windows
+            signal.signal(number, server.handle_exit)
 
 
 def _handler(number: int, text: str, sink: Sink) -> Handler:
@@ -195,11 +203,17 @@ class _Counts(Collector):
         return [pushes, reports]
 
 
-def run(settings: ReceiverSettings, ready: Callable[[], None]) -> None:
+def run(settings: ReceiverSettings, ready: Callable[[int], None]) -> None:
     """Run :func:`serve` in this process."""
-    import uvloop  # noqa: PLC0415 - the library does without it
-
     # The inbox's thread waits this long for the interpreter while the loop is busy.
     sys.setswitchinterval(0.001)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(serve(settings, ready))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415 - faster, and not in the base
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

@@ -24,10 +24,13 @@ WAL_BYTES: Final = 32 << 20
 class Checkpoints:
     """Decides between two groups whether there is something to do for the log."""
 
-    def __init__(self, database: Path, writer: sqlite3.Connection) -> None:
+    def __init__(
+        self, database: Path, writer: sqlite3.Connection, wal_bytes: int = WAL_BYTES
+    ) -> None:
+        self._wal_bytes = wal_bytes
         self._writer = writer
         # Held open to the end: closing any descriptor of the file would drop SQLite's locks.
-        self._index = os.open(f"{database}-shm", os.O_RDONLY | os.O_CLOEXEC)
+        self._index = os.open(f"{database}-shm", os.O_RDONLY | getattr(os, "O_BINARY", 0))
         self._frame_bytes: int = writer.execute("PRAGMA page_size").fetchone()[0] + 24
         self._connection = connect(database)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
@@ -40,7 +43,7 @@ class Checkpoints:
                 return None
             bulk, self._running = self._running, None
             return partial(self._finish, bulk)
-        if self._size() >= WAL_BYTES:
+        if self._size() >= self._wal_bytes:
             self._running = self._thread.submit(self._bulk)
         return None
 
@@ -49,7 +52,8 @@ class Checkpoints:
 
         The number of its last frame stands in the index's header: sqlite.org/walformat.html.
         """
-        last_frame: int = struct.unpack("=I", os.pread(self._index, 4, 16))[0]
+        os.lseek(self._index, 16, os.SEEK_SET)
+        last_frame: int = struct.unpack("=I", os.read(self._index, 4))[0]
         return last_frame * self._frame_bytes
 
     def _bulk(self) -> None:

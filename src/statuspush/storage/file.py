@@ -1,6 +1,5 @@
 """A database file: its lock, its connections, its schema version."""
 
-import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -11,10 +10,13 @@ from pathlib import Path
 from typing import Final
 
 from statuspush.core.errors import StoreRefused
+from statuspush.storage.locks import lock
 
 _PAGE_BYTES: Final = 8192
 _CACHE_KIB: Final = 16 * 1024
 _COPY_BYTES: Final = 1 << 20
+_BINARY: Final = getattr(os, "O_BINARY", 0)
+"""Windows takes files for text otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +54,20 @@ class FileLock:
         if not self._path.parent.is_dir():
             raise StoreRefused(f"the directory {self._path.parent} of the database does not exist")
         try:
-            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | _BINARY, 0o600)
         except OSError as error:
             raise StoreRefused(f"cannot open {self._path}: {error.strerror}") from error
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(fd)
         except OSError:
-            holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
+            holder = os.read(fd, 32).decode("ascii", "replace").strip()
             os.close(fd)
             raise StoreRefused(
                 f"another statuspush process{f' (pid {holder})' if holder else ''} has this "
                 f"database open; stop it first, or give this one a database of its own"
             ) from None
         os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        os.write(fd, f"{os.getpid()}\n".encode())
         self._fd = fd
 
     def release(self) -> None:
@@ -84,6 +86,15 @@ def connect(database: Path, *, read_only: bool = False) -> sqlite3.Connection:
     connection = sqlite3.connect(
         uri, uri=True, isolation_level=None, check_same_thread=False, cached_statements=256
     )
+    try:
+        _configure(connection, read_only=read_only)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _configure(connection: sqlite3.Connection, *, read_only: bool) -> None:
     # The promise of durability: a commit returns after its fsync.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
@@ -94,7 +105,6 @@ def connect(database: Path, *, read_only: bool = False) -> sqlite3.Connection:
     connection.execute(f"PRAGMA busy_timeout = {5000 if read_only else 0}")
     # Checkpoints are ours to time (checkpoint.py): SQLite's own would stall a commit.
     connection.execute("PRAGMA wal_autocheckpoint = 0")
-    return connection
 
 
 def migrate(connection: sqlite3.Connection, database: Path, schema: Schema) -> tuple[int, int]:
@@ -152,7 +162,7 @@ def open_database(database: Path) -> sqlite3.Connection:
     """:func:`connect` for writing, with the operating system's refusals in plain words."""
     try:
         # Secrets of customers are in it: not for other users of the machine.
-        os.close(os.open(database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.close(os.open(database, os.O_RDWR | os.O_CREAT, 0o600))
         _write_log_again(database)
     except OSError as error:
         raise StoreRefused(f"cannot open the database {database}: {error.strerror}") from error
@@ -168,13 +178,15 @@ def _write_log_again(database: Path) -> None:
     are missing, and everything acknowledged since then would be lost.
     """
     try:
-        log = os.open(f"{database.resolve()}-wal", os.O_RDWR | os.O_CLOEXEC)
+        log = os.open(f"{database.resolve()}-wal", os.O_RDWR | _BINARY)
     except FileNotFoundError:
         return
     try:
         at = 0
-        while part := os.pread(log, _COPY_BYTES, at):
-            at += os.pwrite(log, part, at)
+        while part := os.read(log, _COPY_BYTES):
+            os.lseek(log, at, os.SEEK_SET)
+            at += os.write(log, part)
+            os.lseek(log, at, os.SEEK_SET)
         os.fsync(log)
     finally:
         os.close(log)

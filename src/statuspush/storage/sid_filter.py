@@ -30,19 +30,22 @@ _PAUSE: Final = 3
 _Rows = npt.NDArray[np.intp]
 
 
-def _rows_of(fingerprints: Fingerprints) -> Iterator[_Rows]:
-    """The rows of each fingerprint, a probe at a time: double hashing with an odd step."""
+def _rows_of(fingerprints: Fingerprints, rows: int) -> Iterator[_Rows]:
+    """The rows of each fingerprint, probe by probe: double hashing with an odd step."""
     start = (fingerprints & np.uint64(0xFFFFFFFF)).astype(np.intp)
     step = (fingerprints >> np.uint64(32) | np.uint64(1)).astype(np.intp)
     for probe in range(PROBES):
-        yield start + step * probe & ROWS - 1
+        yield start + step * probe & rows - 1
 
 
-def make_filter(fingerprints: Fingerprints) -> bytes:
-    """The filter of one run as it is stored: a bit a position."""
-    bits = np.zeros(ROWS, np.bool_)
-    for rows in _rows_of(fingerprints):
-        bits[rows] = True
+def make_filter(fingerprints: Fingerprints, rows: int = ROWS) -> bytes:
+    """The filter of one run as it is stored: one bit per position.
+
+    :param rows: positions, a power of two; the same for all runs of a file.
+    """
+    bits = np.zeros(rows, np.bool_)
+    for at in _rows_of(fingerprints, rows):
+        bits[at] = True
     return np.packbits(bits, bitorder="little").tobytes()
 
 
@@ -55,23 +58,27 @@ class _Table:
         # In words as wide as can be, which are and-ed in one step.
         word = min(width, 8) or 1
         self.words: npt.NDArray[np.unsignedinteger] = rows.view(f"u{word}").reshape(
-            (ROWS,) if width == word else (ROWS, -1)
+            (len(rows),) if width == word else (len(rows), -1)
         )
         self.flat = rows.data.cast("B") if width else memoryview(b"")
 
     def grown(self) -> "_Table":
         """A copy with room for 8 runs, then 16, 32, 64, then 64 more at a time."""
         width = max(1, self.width * 2) if self.width < 8 else self.width + 8
-        rows = np.zeros((ROWS, width), np.uint8)
+        rows = np.zeros((len(self.rows), width), np.uint8)
         rows[:, : self.width] = self.rows
         return _Table(rows)
 
 
 class SidFilter:
-    """The filters of all runs."""
+    """The filters of all runs.
 
-    def __init__(self) -> None:
-        self._table = _Table(np.zeros((ROWS, 0), np.uint8))
+    :param rows: positions of each filter, as :func:`make_filter` was given.
+    """
+
+    def __init__(self, rows: int = ROWS) -> None:
+        self._rows = rows
+        self._table = _Table(np.zeros((rows, 0), np.uint8))
         self._columns: dict[int, int] = {}
         self._runs: dict[int, int] = {}
         self._free: list[int] = []
@@ -94,7 +101,7 @@ class SidFilter:
         if len(self._free) < 8:
             self._grow()
         first = self._free[-1]
-        column_byte = np.zeros(ROWS, np.uint8)
+        column_byte = np.zeros(self._rows, np.uint8)
         for bit, (run, stored) in enumerate(group):
             bits = np.unpackbits(np.frombuffer(stored, np.uint8), bitorder="little")
             column_byte |= bits << np.uint8(bit)
@@ -115,8 +122,8 @@ class SidFilter:
             self._grow()
         column = self._free.pop()
         of_run = self._table.rows[:, column // 8]
-        for rows in _rows_of(marks):
-            of_run[rows] |= np.uint8(1 << column % 8)
+        for at in _rows_of(marks, self._rows):
+            of_run[at] |= np.uint8(1 << column % 8)
         return column
 
     def assign(self, run: int, column: int) -> None:
@@ -141,7 +148,7 @@ class SidFilter:
             return {}
         table = self._table  # once: it may be a larger one a moment later
         if len(marks) < _BULK:
-            return self._look_singly(table, marks)
+            return self._look_individually(table, marks)
         keys = np.asarray(marks, np.uint64)
         left, words = self._after(table, keys, 0, _PAUSE)
         further, words_further = self._after(table, keys[left], _PAUSE, PROBES)
@@ -151,28 +158,27 @@ class SidFilter:
         }
         return {at: runs for at, runs in found.items() if runs}
 
-    @staticmethod
     def _after(
-        table: _Table, keys: Fingerprints, first: int, end: int
+        self, table: _Table, keys: Fingerprints, first: int, end: int
     ) -> tuple[_Rows, npt.NDArray[np.unsignedinteger]]:
         """Which fingerprints have all of some probes in a run, and the bits of those runs."""
-        probes = islice(_rows_of(keys), first, end)
+        probes = islice(_rows_of(keys, self._rows), first, end)
         words = table.words.take(next(probes), axis=0)
         for rows in probes:
             words &= table.words.take(rows, axis=0)
         left = np.flatnonzero(words if words.ndim == 1 else words.any(axis=1))
         return left, words[left]
 
-    def _look_singly(
+    def _look_individually(
         self, table: _Table, marks: Sequence[int] | Fingerprints
     ) -> dict[int, list[int]]:
         found: dict[int, list[int]] = {}
-        flat, width = table.flat, table.width
+        flat, width, mask = table.flat, table.width, self._rows - 1
         for index, key in enumerate(map(int, marks)):
             start, step = key & 0xFFFFFFFF, key >> 32 | 1
             bits = -1
             for probe in range(PROBES):
-                at = ((start + step * probe) & (ROWS - 1)) * width
+                at = ((start + step * probe) & mask) * width
                 bits &= int.from_bytes(flat[at : at + width], "little")
                 if not bits:
                     break

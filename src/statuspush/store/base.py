@@ -1,27 +1,17 @@
-"""The store contract: what an engine must do, in the words of the domain.
-
-Every verb is atomic and durable when it returns: its effect survives kill -9 and power cut.
-Engines may put many verbs into one commit. Time is always an argument (``now``, in
-milliseconds since the epoch); no engine reads a clock. Reports of one account are numbered
-without gaps by ``seq`` in the order of acceptance; a push is a range of that numbering.
-
-Engines raise :class:`StoreUnavailable` when the disk is full or the server away (the same call
-may succeed later) and :class:`StoreBroken` when nothing can be promised any more.
-"""
+"""The values that cross the store contract (:mod:`statuspush.store.contracts`)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import msgspec
 
-from statuspush.clock import Milliseconds
-from statuspush.core.batch import Batch
-from statuspush.core.contract import Mode, Wire
 from statuspush.core.errors import InputError, ServiceError
 from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.lifecycle import Decision, State
+from statuspush.core.moment import Milliseconds
 from statuspush.core.outcome import Verdict
+from statuspush.core.push import Attempt
+from statuspush.core.settings import PushSettings
 from statuspush.core.words import Words
 
 
@@ -71,6 +61,10 @@ class OtherKind(InputError):
         return OtherKind, (self.accounts,)
 
 
+Unsuited = UnknownAccounts | OtherKind
+"""Why a submission is refused whole."""
+
+
 class UnknownPush(InputError):
     """No push of that id."""
 
@@ -81,25 +75,6 @@ class UnknownPush(InputError):
 
 class Conflict(InputError):
     """The call makes sense, but not in the present state; the text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class PushSettings:
-    """Settings of an account's push interface (contract sections 1 to 4)."""
-
-    mode: Mode = Mode.OFF
-    url: str | None = None
-    wire: Wire = Wire.ROBUST
-    max_reports: int = VOICE_STATUS.max_reports
-    """Most reports in one push; never more than the account's kind allows."""
-    max_bytes: int | None = None
-    max_in_flight: int = 1
-    connect_seconds: float = 5.0
-    timeout_seconds: float = 15.0
-    secret: str | None = None
-    headers: tuple[tuple[str, str], ...] = ()
-    learned_max_bytes: int | None = None
-    """Largest body tried after an answer of 413; forgotten when the URL or a size is changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +111,10 @@ class Account:
     name: str
     created_at: Milliseconds
     push: PushSettings
+    revision: int
+    """Of the settings: higher after each change."""
+    learned_max_bytes: int | None
+    """Largest body tried after an answer of 413; forgotten when the URL or a size is changed."""
     pushes: StateCounts
     reports: StateCounts
     """``waiting`` holds reports of waiting pushes and those not yet cut into a push."""
@@ -149,8 +128,29 @@ class Account:
     """What its reports are (:data:`statuspush.core.kinds.KINDS`)."""
 
 
-class Appended(msgspec.Struct, frozen=True):
-    """What became of a submission."""
+@dataclass(frozen=True, slots=True)
+class AccountFilter:
+    """Which accounts are listed; None takes both."""
+
+    prefix: str = ""
+    """How the account's name begins."""
+    failing: bool | None = None
+    """The last attempt failed."""
+    waiting: bool | None = None
+    """Reports of it wait or are being sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountPage:
+    """A page of accounts, by name."""
+
+    items: Sequence[Account]
+    next: str | None
+    """``after`` of the next page; None at the end."""
+
+
+class Appended(msgspec.Struct, frozen=True, array_like=True):
+    """The result of a submission."""
 
     accepted: int
     duplicates: int
@@ -179,26 +179,13 @@ class ClaimedPush(msgspec.Struct, frozen=True):
     """The account's."""
 
 
-class Attempt(msgspec.Struct, frozen=True):
-    """One send of a push and the verdict on it."""
-
-    number: int
-    started_at: Milliseconds
-    duration_ms: int
-    verdict: Verdict
-    reports: int = 0
-    """How many reports were sent (a push halved after 413 had more before)."""
-
-
-class Recording(msgspec.Struct, frozen=True):
+class Recording(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The outcome of a claimed push: the attempt, and what the lifecycle decided."""
 
     push: str
     token: int
     attempt: Attempt
     decision: Decision
-    half_bytes: int = 0
-    """Of a push that is halved: size of its larger half's body, the most the account gets next."""
     slow: bool = False
     """The send took so long that the endpoint counts as suspect even if it acknowledged."""
 
@@ -290,202 +277,9 @@ class StoreFigures:
 
     reports_stored: int
     reports_waiting: int
+    """Reports that wait or are being sent."""
     pushes_waiting: int
     pushes_sending: int
     bytes_on_disk: int
     extra: Mapping[str, float] = field(default_factory=dict)
     """Figures of this engine only, by metric name."""
-
-
-class Store(Protocol):
-    """An engine. See the module's text for what holds of every verb."""
-
-    async def open(self, now: Milliseconds, *, latest_due: Milliseconds | None = None) -> None:
-        """Open or create; migrate; take back claims of a process that died.
-
-        No push that waits is due later than ``latest_due``: a clock that was set back while the
-        service was down must not delay a retry.
-        Pushes found ``sending`` on an engine of one process are ``waiting`` again, due at once,
-        with an attempt ``interrupted`` in their history that does not count.
-        Raises :class:`~statuspush.core.errors.StoreRefused`.
-        """
-        ...
-
-    async def close(self) -> None:
-        """Finish what is under way and release the files."""
-        ...
-
-    async def ping(self) -> None:
-        """Return when a commit would succeed; raise what it would raise otherwise."""
-        ...
-
-    # accounts
-
-    async def put_account(
-        self, account: str, name: str, apikey_hash: bytes, now: Milliseconds
-    ) -> bool:
-        """Create the account (True) or rename it (False, the hash is ignored)."""
-        ...
-
-    async def get_account(self, account: str) -> Account:
-        """Raises :class:`UnknownAccount`."""
-        ...
-
-    async def list_accounts(self) -> Sequence[Account]:
-        """All accounts by name."""
-        ...
-
-    async def delete_account(self, account: str, *, force: bool, now: Milliseconds) -> None:
-        """Remove the account; its reports and pushes are not shown any more.
-
-        They leave the disk with retention. An account made anew under the name begins empty.
-
-        Raises :class:`Conflict` while reports wait or are being sent, unless ``force``.
-        """
-        ...
-
-    async def set_push(self, account: str, settings: PushSettings, now: Milliseconds) -> None:
-        """Replace the settings; they hold from the next claim on (contract section 1).
-
-        To ``off``: waiting pushes are cancelled, reports not yet cut get one cancelled push.
-        From ``off``: reports accepted meanwhile get one cancelled push, so they aren't sent by
-        themselves but can be redriven.
-        """
-        ...
-
-    async def get_secret(self, name: str) -> bytes | None:
-        """A stored secret of the service (for one: the hash of the operator token)."""
-        ...
-
-    async def put_secret(self, name: str, value: bytes) -> None:
-        """Store a secret of the service."""
-        ...
-
-    # the way of a report
-
-    async def append_reports(self, batch: Batch, now: Milliseconds) -> Appended:
-        """Store the reports in this order, all or nothing; the engine numbers them per account.
-
-        A unique id that the account already has (within retention), or that comes twice in the
-        batch, is counted and left out. Raises :class:`UnknownAccounts`, or :class:`OtherKind` if
-        an account is not of the batch's kind (nothing stored).
-        """
-        ...
-
-    async def claim_pushes(
-        self, now: Milliseconds, *, limit: int, suspect_limit: int, lease_ms: int
-    ) -> Sequence[ClaimedPush]:
-        """Claim what may be sent now: due pushes, and new ones cut from waiting reports.
-
-        At most ``limit`` pushes of endpoints in good standing and ``suspect_limit`` of suspect
-        ones; accounts take turns, one push a turn, longest waiting first. Per account never more
-        than ``max_in_flight`` claims. While its endpoint is failing, one, and while a retry of a
-        failing endpoint waits for its time nothing else is sent (contract section 4), unless a
-        person asks for it or changes the URL. A new push takes the oldest waiting
-        reports in order, as many as ``max_reports`` and the byte caps allow. Claims last
-        ``lease_ms`` and carry a fencing token.
-        """
-        ...
-
-    async def record_outcomes(
-        self, recordings: Sequence[Recording], now: Milliseconds
-    ) -> Sequence[bool]:
-        """Write outcomes of claimed pushes, and free their claims.
-
-        False for a recording whose token is not the push's present one (claim lost; nothing
-        written). A retry of an account that was switched off meanwhile is cancelled. A halved
-        push is cancelled; its halves become new pushes, due at once, since what is sent under
-        an id must never change.
-        """
-        ...
-
-    async def release_claims(self, pushes: Sequence[ClaimedPush], now: Milliseconds) -> None:
-        """Give back claims of which nothing was sent; they are due at once, uncounted."""
-        ...
-
-    async def next_due(self) -> Milliseconds | None:
-        """When the next waiting push of an account that is ``on`` falls due; None if none waits."""
-        ...
-
-    # a person asks
-
-    async def redrive_push(self, push: str, now: Milliseconds) -> Redriven:
-        """A new push over the same reports, due at once, also while the endpoint is failing.
-
-        Raises :class:`UnknownPush`; :class:`Conflict` while the push, or a redrive of it, is
-        under way, or the account's interface is off or without URL.
-        """
-        ...
-
-    async def redrive_account(
-        self,
-        account: str,
-        *,
-        since: Milliseconds | None,
-        until: Milliseconds | None,
-        states: frozenset[State],
-        now: Milliseconds,
-    ) -> Redriven:
-        """New pushes for all pushes created in [since, until) that are in one of ``states``.
-
-        Only reports whose newest push is one of these: what is under way again already, or was
-        redriven and delivered, is left out. Done in several commits when it is much.
-        """
-        ...
-
-    # looking things up
-
-    async def list_pushes(
-        self, account: str, *, state: State | None, cursor: str | None, limit: int
-    ) -> PushPage:
-        """Pushes of the account, newest first. Raises :class:`InputError` for a bad cursor."""
-        ...
-
-    async def get_push(self, push: str) -> PushDetail:
-        """Raises :class:`UnknownPush`."""
-        ...
-
-    async def find_reports(
-        self,
-        *,
-        account: str | None = None,
-        limit: int = 100,
-        **key: str | None,
-    ) -> Sequence[ReportHistory]:
-        """Reports found by one of their kind's search keys, newest first.
-
-        ``key`` is exactly one that is not None, by its name: ``find_reports(sid="call-1")``.
-        Reports of kinds that are not searched by it are not looked at.
-        """
-        ...
-
-    # the second cursor
-
-    async def pull_reports(self, account: str, limit: int, now: Milliseconds) -> bytes:
-        """Hand out the next reports of the pull cursor, newline-joined, oldest first.
-
-        What was handed out is not handed out again; pushes do not move this cursor
-        (contract section 7).
-        """
-        ...
-
-    # housekeeping
-
-    async def sweep(
-        self, now: Milliseconds, *, keep_from: Milliseconds, take_back: bool = True
-    ) -> Swept:
-        """Do one bounded step: expired claims, index upkeep, retention.
-
-        A claim whose lease is over may have been sent: it is due at once, with an attempt
-        ``interrupted`` in its history that does not count. Without ``take_back`` claims are left
-        alone, because outcomes of them wait to be written.
-        Retention removes what is older than ``keep_from``; reports among it that still wait are
-        expired: counted, and told in the answer. What is being sent stays until its outcome. Of
-        a push that waits only the old reports go; if it was sent before, it is cancelled, and its
-        younger reports are a new push that is due when it was and has its failures.
-        """
-        ...
-
-    async def figures(self) -> StoreFigures:
-        """Figures for the telemetry."""
-        ...

@@ -7,7 +7,7 @@ go to the end of every index, and a receiver learns nothing of how much others a
 from itertools import product
 from typing import Final
 
-from statuspush.clock import Milliseconds
+from statuspush.core.moment import Milliseconds
 
 _PREFIX: Final = "psh_"
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: no i, l, o, u

@@ -17,6 +17,9 @@ MAX_BODY_BYTES: Final = 64 * 1024
 MAX_WIRE_BYTES: Final = 1024 * 1024
 """Most bytes of one answer as they come, with what chunks and trailers add around the body:
 64 KiB in chunks of one byte take 384 KiB."""
+_KEPT_DATA_BYTES: Final = 1024
+"""Longest answer that is kept to compare the next one with: an endpoint's answers are mostly the
+same within a second, and comparing saves 2 to 3 µs of parsing."""
 MAX_INTERIM: Final = 16
 """Most interim (1xx) answers before the final one."""
 
@@ -35,6 +38,9 @@ class AnswerReader:
         "_encoding",
         "_head_bytes",
         "_interim",
+        "_last_data",
+        "_last_outcome",
+        "_last_seconds",
         "_parser",
         "_status",
         "_wire_bytes",
@@ -49,6 +55,9 @@ class AnswerReader:
         self._parser: Any = httptools.HttpResponseParser(self)
         # Hand-written receivers end header lines with LF alone; curl and requests take it too.
         self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True)
+        self._last_data = b""  # an answer that was whole in one read
+        self._last_outcome: SendResult | None = None
+        self._last_seconds: int | None = None
         self.start()
 
     def start(self) -> None:
@@ -71,7 +80,13 @@ class AnswerReader:
 
     def feed(self, data: bytes) -> None:
         """Take bytes as they came; may set :attr:`outcome`. Never raises for what is in them."""
+        first = not self._wire_bytes
         self._wire_bytes += len(data)
+        if first and data == self._last_data:
+            # The parser is a function of the bytes: these have been read on this connection before.
+            self.outcome, self.keep_alive_seconds = self._last_outcome, self._last_seconds
+            self.keep_alive = True
+            return
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:  # on_headers_complete has refused it already
@@ -80,6 +95,9 @@ class AnswerReader:
             self.surplus = True
             self._refuse(f"not a valid HTTP answer: {error}")
         if self.outcome is not None:
+            if first and self.keep_alive and not self.surplus and len(data) <= _KEPT_DATA_BYTES:
+                self._last_data, self._last_outcome = data, self.outcome
+                self._last_seconds = self.keep_alive_seconds
             return
         if not self._status:
             # Counted here as well as per header: a header line without end reaches no callback.

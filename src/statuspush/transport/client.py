@@ -1,45 +1,40 @@
 """The front of the transport: one POST, one result."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, Protocol
 
 import statuspush
 from statuspush.core.outcome import Cause, SendResult, Unanswered
+from statuspush.core.push_request import PostRequest
+from statuspush.core.url import InvalidUrl, ParsedUrl, validate_url
 from statuspush.transport import tls
 from statuspush.transport.connection import HttpConnection, Origin
+from statuspush.transport.deadlines import Deadlines
 from statuspush.transport.dial import Dialer, DialFailed
 from statuspush.transport.guard import AddressGuard
 from statuspush.transport.headers import header_block
 from statuspush.transport.pool import IdlePool
 from statuspush.transport.proxy import parse_proxy
 from statuspush.transport.resolver import Resolver, SystemResolver
-from statuspush.transport.url import InvalidUrl, ParsedUrl, validate_url
 
 MAX_CONNECTION_SECONDS: Final = 300.0
 """Age after which a connection is not used again, so that a changed DNS entry is noticed."""
 
 _CLOSING_TURNS: Final = 100
 
+Done = Callable[[SendResult | Exception], None]
+"""Takes the result of a send."""
 
-@dataclass(frozen=True, slots=True)
-class PostRequest:
-    """What to send, where, and for how long at most."""
 
-    url: str
-    """The customer's URL."""
-    headers: Sequence[tuple[str, str]]
-    """Headers in order, complete apart from Host, Content-Length, Connection, User-Agent and
-    Accept-Encoding, which the transport writes itself and refuses here."""
-    body: bytes = field(repr=False)
-    """The body as it goes over the wire."""
-    connect_seconds: float = 5.0
-    """Limit on lookup, connect, tunnel and TLS together, in seconds."""
-    timeout_seconds: float = 15.0
-    """Limit on everything, from the call of :meth:`Transport.post` to the last byte of the
-    answer, in seconds."""
+class Sending(Protocol):
+    """A send under way."""
+
+    def cancel(self) -> object:
+        """Give it up and close its connection; its ``done`` is not called."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,51 +87,83 @@ class Transport:
             parse_proxy(proxy) if proxy is not None else None,
         )
         self._pool = IdlePool(max_idle_connections, idle_seconds)
+        self._deadlines = Deadlines()
         self._open: set[HttpConnection] = set()
+        self._dialing: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    async def post(self, request: PostRequest) -> SendResult:
-        """Send one POST and return what it came to.
+    def start(self, request: PostRequest, done: Done) -> Sending | None:
+        """Send one POST and call ``done`` with the result.
+
+        Over an idle connection the request is written before this returns, without a task.
 
         Args:
             request: URL, headers, body and limits.
+            done: called once, possibly before this returns, unless the send is cancelled. It
+                gets :class:`~statuspush.core.outcome.Answered` with the status and at most
+                64 KiB of the body, or :class:`~statuspush.core.outcome.Unanswered`. An answer
+                that is not whole at the deadline is a ``TIMEOUT``, one cut by the network a
+                ``CONNECTION_RESET`` (but see :meth:`AnswerReader.broken` for 413).
+                ``INTERRUPTED`` means that the fault was ours: the transport was closed, or this
+                machine had no descriptor or port left. An exception is a defect of ours.
 
         Returns:
-            :class:`~statuspush.core.outcome.Answered` with the status and at most 64 KiB of the
-            body, or :class:`~statuspush.core.outcome.Unanswered`. An answer that is not whole at
-            the deadline is a ``TIMEOUT``, one cut by the network a ``CONNECTION_RESET`` (but see
-            :meth:`AnswerReader.broken` for 413). ``INTERRUPTED`` means that the fault was ours:
-            the transport was closed, or this machine had no descriptor or port left.
+            What cancels the send; of no use once ``done`` was called. None if it was already.
 
         Raises:
             InvalidHeader: the headers cannot be sent, which is the caller's mistake.
-            asyncio.CancelledError: the caller was cancelled; the connection is closed.
         """
         if self._closed:
-            return Unanswered(Cause.INTERRUPTED, "the transport was closed")
+            done(Unanswered(Cause.INTERRUPTED, "the transport was closed"))
+            return None
         loop = asyncio.get_running_loop()
         now = loop.time()
         deadline = now + request.timeout_seconds
         try:
             route = _route(request.url)
         except InvalidUrl as error:
-            return Unanswered(Cause.INVALID_URL, str(error))
+            done(Unanswered(Cause.INVALID_URL, str(error)))
+            return None
         body = request.body
-        head = b"%b%bContent-Length: %d\r\n\r\n" % (
+        head = b"%b%b%bContent-Length: %d\r\n\r\n" % (
             route.head,
+            _shared_block(request.shared_headers),
             header_block(request.headers),
             len(body),
         )
         connection = self._pool.take(route.origin, now)
-        if connection is None:
-            try:
-                connection = await self._connect(route, request.connect_seconds, deadline)
-            except DialFailed as failure:
-                return failure.result
-        result = await connection.exchange(head, body, deadline, request.timeout_seconds)
-        if connection.reusable:
-            self._pool.put(connection, loop.time())
-        return result
+        if connection is not None:
+            connection.start(head, body, deadline, request.timeout_seconds, done)
+            return connection
+        dialing = loop.create_task(self._dial_and_send(route, request, head, deadline, done))
+        self._dialing.add(dialing)
+        dialing.add_done_callback(self._dialing.discard)
+        return dialing
+
+    async def post(self, request: PostRequest) -> SendResult:
+        """Send one POST and return its result; see :meth:`start` for both.
+
+        Raises:
+            InvalidHeader: the headers cannot be sent, which is the caller's mistake.
+            asyncio.CancelledError: the caller was cancelled; the connection is closed.
+        """
+        waiter: asyncio.Future[SendResult] = asyncio.get_running_loop().create_future()
+
+        def done(result: SendResult | Exception) -> None:
+            if waiter.done():  # the caller was cancelled a moment ago
+                return
+            if isinstance(result, Exception):
+                waiter.set_exception(result)
+            else:
+                waiter.set_result(result)
+
+        sending = self.start(request, done)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if sending is not None:
+                sending.cancel()
+            raise
 
     async def close(self) -> None:
         """Close everything: requests under way end with ``INTERRUPTED``, idle connections close.
@@ -153,18 +180,35 @@ class Transport:
         quiet_turns = 0
         for _ in range(_CLOSING_TURNS):
             await asyncio.sleep(0)
-            quiet_turns = 0 if self._open or self._dialer.busy else quiet_turns + 1
+            quiet_turns = 0 if self._open or self._dialing else quiet_turns + 1
             if quiet_turns > 2:
                 break
+        self._deadlines.stop()
+
+    async def _dial_and_send(
+        self, route: _Route, request: PostRequest, head: bytes, deadline: float, done: Done
+    ) -> None:
+        result: SendResult | Exception
+        try:
+            connection = await self._connect(route, request.connect_seconds, deadline)
+            result = await connection.exchange(
+                head, request.body, deadline, request.timeout_seconds
+            )
+        except DialFailed as failure:
+            result = failure.result
+        except Exception as error:
+            result = error
+        done(result)
 
     async def _connect(
         self, route: _Route, connect_seconds: float, deadline: float
     ) -> HttpConnection:
-        loop = asyncio.get_running_loop()
-        retires_at = loop.time() + MAX_CONNECTION_SECONDS
+        retires_at = asyncio.get_running_loop().time() + MAX_CONNECTION_SECONDS
 
         def make() -> HttpConnection:
-            return HttpConnection(loop, route.origin, retires_at, self._lost)
+            return HttpConnection(
+                route.origin, retires_at, self._deadlines, self._freed, self._lost
+            )
 
         try:
             connection = await self._dialer.dial(route.url, make, connect_seconds, deadline)
@@ -181,9 +225,15 @@ class Transport:
             connection.abort()
         return connection
 
+    def _freed(self, connection: HttpConnection) -> None:
+        self._pool.put(connection, asyncio.get_running_loop().time())
+
     def _lost(self, connection: HttpConnection) -> None:
         self._open.discard(connection)
         self._pool.discard(connection)
+
+
+_shared_block = lru_cache(maxsize=4096)(header_block)
 
 
 @lru_cache(maxsize=4096)

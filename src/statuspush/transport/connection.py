@@ -11,6 +11,7 @@ from typing import Final, cast
 from statuspush.core.outcome import Cause, SendResult, Unanswered
 from statuspush.transport import tls
 from statuspush.transport.answer import AnswerReader
+from statuspush.transport.deadlines import Deadlines
 
 Origin = tuple[str, str, int]
 """Scheme, host and port: requests to the same ones may share a connection."""
@@ -30,15 +31,18 @@ class HttpConnection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_loop",
+        "_deadlines",
+        "_done",
+        "_limit_seconds",
+        "_on_free",
         "_on_lost",
         "_paused",
         "_poll",
         "_reader",
+        "_tick",
         "_tls",
         "_transport",
         "_unsent",
-        "_waiter",
         "expires_at",
         "keep_alive_seconds",
         "origin",
@@ -48,17 +52,19 @@ class HttpConnection(asyncio.Protocol):
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
         origin: Origin,
         retires_at: float,
+        deadlines: Deadlines,
+        on_free: Callable[["HttpConnection"], None],
         on_lost: Callable[["HttpConnection"], None],
     ) -> None:
         """Make the protocol object of a connection that is about to be opened.
 
         Args:
-            loop: the running loop.
             origin: what the connection may be used for.
             retires_at: loop time after which no further request is sent on it.
+            deadlines: watches over the requests.
+            on_free: called after an exchange that leaves it fit for another.
             on_lost: called once, when the connection is gone.
         """
         self.origin = origin
@@ -69,51 +75,79 @@ class HttpConnection(asyncio.Protocol):
         """Whether the last exchange left the connection fit for another."""
         self.keep_alive_seconds: int | None = None
         """How long the server said it keeps the connection, in seconds."""
-        self._loop = loop
         self._on_lost = on_lost
         self._reader = AnswerReader()
         self._transport: asyncio.Transport | None = None
         self._tls = False
-        self._waiter: asyncio.Future[SendResult] | None = None
+        self._deadlines = deadlines
+        self._on_free = on_free
+        self._done: Callable[[SendResult], None] | None = None  # of the request under way
+        self._limit_seconds = 0.0
+        self._tick = 0
         self._unsent: memoryview | None = None
         self._paused = False
         self._poll: select.poll | None = None
 
-    async def exchange(
-        self, head: bytes, body: bytes, deadline: float, limit_seconds: float
-    ) -> SendResult:
-        """Send a request and wait for its answer.
+    def start(
+        self,
+        head: bytes,
+        body: bytes,
+        deadline: float,
+        limit_seconds: float,
+        done: Callable[[SendResult], None],
+    ) -> None:
+        """Send a request.
 
         Args:
             head: request line and headers with the empty line.
             body: the body, sent unchanged.
             deadline: loop time at which to give up, whatever state the exchange is in.
             limit_seconds: the length of that limit, for the words of the result.
-
-        Returns:
-            The answer, or why there is none. Afterwards :attr:`reusable` tells whether the
-            connection can be used again; if not, it is closed already.
+            done: called once with the answer, or why there is none, possibly before this
+                returns. By then the connection is back in the pool or closed.
         """
-        assert self._transport is not None
-        if self._transport.is_closing():
-            return Unanswered(
-                Cause.CONNECTION_RESET, "the server closed the connection before the request"
-            )
+        transport = self._transport
+        assert transport is not None
+        if transport.is_closing():
+            words = "the server closed the connection before the request"
+            done(Unanswered(Cause.CONNECTION_RESET, words))
+            return
         self.reusable = False
         self._reader.start()
-        waiter: asyncio.Future[SendResult] = self._loop.create_future()
-        self._waiter = waiter
-        timer = self._loop.call_at(deadline, self._give_up, limit_seconds)
+        self._done = done
+        self._limit_seconds = limit_seconds
+        self._tick = self._deadlines.add(self, deadline)
+        self._write(transport, head, body)
+
+    async def exchange(
+        self, head: bytes, body: bytes, deadline: float, limit_seconds: float
+    ) -> SendResult:
+        """Send a request and wait for its answer; the arguments are those of :meth:`start`.
+
+        A caller that is cancelled leaves a closed connection behind.
+        """
+        waiter: asyncio.Future[SendResult] = asyncio.get_running_loop().create_future()
+
+        def done(result: SendResult) -> None:
+            if not waiter.done():  # it is, if the caller was cancelled a moment ago
+                waiter.set_result(result)
+
+        self.start(head, body, deadline, limit_seconds, done)
         try:
-            self._write(self._transport, head, body)
             return await waiter
         except BaseException:
-            # Cancelled: the answer would come to nobody and be taken for the next one's.
-            self.abort()
+            self.cancel()
             raise
-        finally:
-            timer.cancel()
-            self._waiter = None
+
+    def cancel(self) -> None:
+        """Give up the request under way: ``done`` is not called, and the connection is closed.
+
+        The answer would come to nobody and be taken for the next one's.
+        """
+        if self._done is not None:
+            self._done = None
+            self._deadlines.discard(self, self._tick)
+            self.abort()
 
     def looks_alive(self) -> bool:
         """Whether an idle connection is still fit for a request, as far as can be known.
@@ -131,11 +165,17 @@ class HttpConnection(asyncio.Protocol):
 
     def interrupt(self) -> None:
         """End a request under way because we are shutting down, and close."""
-        self._settle(Unanswered(Cause.INTERRUPTED, "the transport was closed"))
         self.abort()
+        self._settle(Unanswered(Cause.INTERRUPTED, "the transport was closed"))
+
+    def expire(self) -> None:
+        """The deadline of the request under way has passed."""
+        words = f"{self._limit_seconds:g} s were over {self._reader.progress()}"
+        self.abort()
+        self._settle(Unanswered(Cause.TIMEOUT, words))
 
     def abort(self) -> None:
-        """Close at once; what was not sent is dropped."""
+        """Close immediately; what was not sent is dropped."""
         self.reusable = False
         if self._transport is not None:
             self._transport.abort()
@@ -155,8 +195,7 @@ class HttpConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Bytes of the answer."""
         reader = self._reader
-        waiter = self._waiter
-        if waiter is None or waiter.done():
+        if self._done is None:
             # Nobody asked. What it says would be taken for the answer to the next request.
             self.abort()
             return
@@ -176,12 +215,12 @@ class HttpConnection(asyncio.Protocol):
         else:
             # Also after an early answer: the rest of the request is not wanted.
             self.abort()
-        waiter.set_result(reader.outcome)
+        self._settle(reader.outcome)
 
     def eof_received(self) -> None:
         """The server sends nothing more; the transport closes itself."""
         self.reusable = False
-        if self._waiting:
+        if self._done is not None:
             self._settle(self._reader.ended())
 
     def pause_writing(self) -> None:
@@ -197,7 +236,7 @@ class HttpConnection(asyncio.Protocol):
         """The connection is gone; a request under way ends here."""
         self.reusable = False
         self._unsent = None
-        if self._waiting:
+        if self._done is not None:
             if exc is None:
                 self._settle(self._reader.ended())
             elif isinstance(exc, ssl.SSLError):
@@ -209,13 +248,15 @@ class HttpConnection(asyncio.Protocol):
 
     # -- inside --
 
-    @property
-    def _waiting(self) -> bool:
-        return self._waiter is not None and not self._waiter.done()
-
     def _settle(self, result: SendResult) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(result)
+        done = self._done
+        if done is None:
+            return
+        self._done = None
+        self._deadlines.discard(self, self._tick)
+        if self.reusable:
+            self._on_free(self)
+        done(result)
 
     def _settle_broken(self, exc: Exception) -> None:
         # A server that refuses a body answers and resets. When our write meets the reset before
@@ -228,11 +269,6 @@ class HttpConnection(asyncio.Protocol):
                     self._reader.feed(data)
         words = os.strerror(exc.errno) if isinstance(exc, OSError) and exc.errno else "lost"
         self._settle(self._reader.broken(f"{words},"))
-
-    def _give_up(self, limit_seconds: float) -> None:
-        where = self._reader.progress()
-        self._settle(Unanswered(Cause.TIMEOUT, f"{limit_seconds:g} s were over {where}"))
-        self.abort()
 
     def _write(self, transport: asyncio.Transport, head: bytes, body: bytes) -> None:
         if len(body) <= _JOIN_BYTES:

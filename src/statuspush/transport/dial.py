@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from statuspush.core.outcome import Cause, Unanswered
+from statuspush.core.url import ParsedUrl
 from statuspush.transport import tls
 from statuspush.transport.connection import HttpConnection
 from statuspush.transport.guard import AddressGuard
 from statuspush.transport.proxy import Proxy, ProxyError, TunnelProtocol, open_tunnel
 from statuspush.transport.resolver import Address, Resolver
-from statuspush.transport.url import ParsedUrl
 
 _OUR_OWN: Final = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
@@ -63,11 +63,6 @@ class Dialer:
         self._proxy = proxy
         self._scopes: set[asyncio.Timeout] = set()
         self._stopped = False
-
-    @property
-    def busy(self) -> bool:
-        """Whether a dial is under way."""
-        return bool(self._scopes)
 
     def stop(self) -> None:
         """End all dials with ``INTERRUPTED``, those under way and those to come."""

@@ -47,6 +47,9 @@ _REFUSED_V6: Final = tuple(
     )
 )
 
+ANYWHERE: Final = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
+"""Every network, for a person who calls an endpoint of their own."""
+
 _MAPPED: Final = IPv6Network("::ffff:0:0/96")
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 _6TO4: Final = IPv6Network("2002::/16")

@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from statuspush.core.errors import InputError
-from statuspush.transport.url import InvalidUrl, ParsedUrl, validate_url
+from statuspush.core.url import InvalidUrl, ParsedUrl, validate_url
 
 _MAX_HEAD_BYTES: Final = 16 * 1024
 

@@ -2,19 +2,38 @@
 
 import hashlib
 import secrets
+from contextlib import suppress
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
+from statuspush.core.rules import ACCOUNT_PATTERN
+from statuspush.core.settings import SCHEMA, InvalidSettings, PushSettings, read_changes
 from statuspush.core.words import Words
-from statuspush.web import problems, push_settings
-from statuspush.web.dependencies import InWeb
-from statuspush.web.document import WITH_BODY, answers, json_body, query
-from statuspush.web.fields import MAX_NAME, flag, label, read_fields
+from statuspush.store.base import AccountFilter, Conflict
+from statuspush.web import problems
+from statuspush.web.dependencies import InWeb, Web
+from statuspush.web.document import ETAG, IF_MATCH, WITH_BODY, answers, json_body, query
+from statuspush.web.fields import (
+    MAX_NAME,
+    flag,
+    label,
+    length,
+    name_of_account,
+    read_fields,
+    whole_number,
+)
 from statuspush.web.present import account_view, settings_view, verdict_view
 from statuspush.web.problems import Problem
-from statuspush.web.requests import AccountInPath, InLanguage, read_object, read_query
+from statuspush.web.requests import (
+    AccountInPath,
+    InLanguage,
+    etag,
+    read_object,
+    read_query,
+    revisions,
+)
 from statuspush.web.views import (
     AccountsView,
     AccountView,
@@ -26,6 +45,13 @@ from statuspush.web.views import (
 router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
 
 APIKEY_BYTES: Final = 32
+MAX_PAGE: Final = 1000
+DEFAULT_PAGE: Final = 100
+MAX_PREFIX: Final = 64
+_CHANGED: Final = Words(
+    "the settings were changed since you read them: read them again and repeat your change",
+    "设置在您读取之后已被修改：请重新读取，再提交您的修改",
+)
 
 _NAME_BODY: Final[dict[str, Any]] = {
     "type": "object",
@@ -79,22 +105,78 @@ async def put_account(
     )
 
 
-@router.get("", summary="All accounts")
-async def list_accounts(web: InWeb, language: InLanguage) -> AccountsView:
-    """With settings, counts by state, the backlog and its age, and the endpoint's health."""
-    accounts = await web.store.list_accounts()
+@router.get(
+    "",
+    summary="Accounts",
+    responses=answers(problems.VALIDATION),
+    openapi_extra={
+        "parameters": [
+            query(
+                "prefix",
+                {"type": "string", "maxLength": MAX_PREFIX},
+                "Only accounts whose name begins like this.",
+            ),
+            query(
+                "failing",
+                {"type": "boolean"},
+                "Only accounts whose last attempt failed (or did not).",
+            ),
+            query(
+                "waiting", {"type": "boolean"}, "Only accounts with reports that wait, or without."
+            ),
+            query(
+                "cursor",
+                {"type": "string", "pattern": f"^{ACCOUNT_PATTERN}$"},
+                "`next` of the page before.",
+            ),
+            query(
+                "limit",
+                {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": DEFAULT_PAGE},
+                "Most accounts on the page.",
+            ),
+        ]
+    },
+)
+async def list_accounts(request: Request, web: InWeb, language: InLanguage) -> AccountsView:
+    """By name, with settings, counts by state, the backlog and its age, and the endpoint's health.
+
+    With a filter a page may hold fewer than `limit`, even none, and still have a `next`.
+    """
+    parameters = read_query(
+        request,
+        {
+            "prefix": length(0, MAX_PREFIX),
+            "failing": flag,
+            "waiting": flag,
+            "cursor": name_of_account,
+            "limit": whole_number(1, MAX_PAGE),
+        },
+    )
+    page = await web.store.list_accounts(
+        after=parameters.get("cursor"),
+        limit=parameters.get("limit", DEFAULT_PAGE),
+        only=AccountFilter(
+            parameters.get("prefix", ""), parameters.get("failing"), parameters.get("waiting")
+        ),
+    )
     now = web.now()
-    return AccountsView(items=[account_view(account, now, language) for account in accounts])
+    return AccountsView(
+        items=[account_view(account, now, language) for account in page.items], next=page.next
+    )
 
 
 @router.get(
     "/{account}",
     summary="One account",
-    responses=answers(problems.NOT_FOUND, problems.VALIDATION),
+    responses={200: {"headers": ETAG}, **answers(problems.NOT_FOUND, problems.VALIDATION)},
 )
-async def get_account(account: AccountInPath, web: InWeb, language: InLanguage) -> AccountView:
+async def get_account(
+    account: AccountInPath, response: Response, web: InWeb, language: InLanguage
+) -> AccountView:
     """With settings, counts by state, the backlog and its age, and the endpoint's health."""
-    return account_view(await web.store.get_account(account), web.now(), language)
+    found = await web.store.get_account(account)
+    response.headers["ETag"] = etag(found.revision)
+    return account_view(found, web.now(), language)
 
 
 @router.delete(
@@ -116,8 +198,7 @@ async def get_account(account: AccountInPath, web: InWeb, language: InLanguage) 
 async def delete_account(account: AccountInPath, request: Request, web: InWeb) -> Response:
     """Refused while reports wait or are being sent, unless forced."""
     parameters = read_query(request, {"force": flag})
-    async with web.alone(account):
-        await web.store.delete_account(account, force=parameters.get("force", False), now=web.now())
+    await web.store.delete_account(account, force=parameters.get("force", False), now=web.now())
     return Response(status_code=204)
 
 
@@ -125,18 +206,41 @@ async def delete_account(account: AccountInPath, request: Request, web: InWeb) -
     "/{account}/push",
     summary="Change push settings",
     response_description="All settings after the change.",
-    responses=answers(*WITH_BODY, problems.NOT_FOUND),
-    openapi_extra={"requestBody": json_body(push_settings.SCHEMA)},
+    responses={
+        200: {"headers": ETAG},
+        **answers(*WITH_BODY, problems.NOT_FOUND, problems.PRECONDITION_FAILED),
+    },
+    openapi_extra={"requestBody": json_body(SCHEMA), "parameters": [IF_MATCH]},
 )
-async def patch_push(account: AccountInPath, request: Request, web: InWeb) -> PushSettingsView:
-    """A change holds for every send after it, also for pushes that wait already."""
+async def patch_push(
+    account: AccountInPath, request: Request, response: Response, web: InWeb
+) -> PushSettingsView:
+    """A change holds for every send after it, also for pushes that wait already.
+
+    Only the reports of a push are fixed at its first send. Settings that others change at the
+    same moment keep their changes.
+    """
     patch = await read_object(request)
-    async with web.alone(account):
-        current = (await web.store.get_account(account)).push
-        settings = push_settings.changed(current, patch)
-        if settings != current:
-            await web.store.set_push(account, settings, web.now())
-    return settings_view(settings)
+    try:
+        changes = read_changes(patch)
+    except InvalidSettings as error:
+        raise error.together_with((await web.store.get_account(account)).push) from None
+    settings, revision = await _change(account, changes, request, web)
+    response.headers["ETag"] = etag(revision)
+    return settings_view(settings, (await web.store.get_account(account)).learned_max_bytes)
+
+
+async def _change(
+    account: str, changes: dict[str, object], request: Request, web: Web
+) -> tuple[PushSettings, int]:
+    """Make the change, if the client names no revision or the present one among others."""
+    named = revisions(request.headers.get("if-match"))
+    if named is None:
+        return await web.store.change_push(account, changes, web.now())
+    for revision in named:
+        with suppress(Conflict):  # at most one of them is the present one
+            return await web.store.change_push(account, changes, web.now(), revision=revision)
+    raise Problem(problems.PRECONDITION_FAILED, _CHANGED)
 
 
 @router.post(

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from statuspush.core.errors import StatuspushError
 from statuspush.web import accounts_api, docs_page, operations_api, pushes_api, reports_api
@@ -21,9 +21,9 @@ from statuspush.web.openapi import allowed_methods, document
 from statuspush.web.problems import Problem
 from statuspush.web.requests import check_token, header
 from statuspush.web.responses import NO_STORE, SECURITY_HEADERS, handle, send_problem
-from statuspush.web.submit import Submit
+from statuspush.web.submit import SubmissionRules, SubmitRoute
 
-__all__ = ["WebDependencies", "create_app"]
+__all__ = ["Application", "WebDependencies", "create_app"]
 
 _HANDLED: Final = (
     Problem,
@@ -39,8 +39,8 @@ _SECURITY: Final = [
 _NO_STORE: Final = [(name.lower().encode(), value.encode()) for name, value in NO_STORE.items()]
 
 
-def create_app(deps: WebDependencies) -> ASGIApp:
-    """The ASGI application. It starts nothing and owns nothing of what it is given.
+def create_app(deps: WebDependencies) -> "Application":
+    """The application. It starts nothing and owns nothing of what it is given.
 
     ``app.state`` of the FastAPI application behind it holds what handlers share.
     """
@@ -49,7 +49,7 @@ def create_app(deps: WebDependencies) -> ASGIApp:
         app.add_exception_handler(error, handle)
     app.state.web = Web(deps)
     app.state.openapi, app.state.allow = _described(deps.timezone)
-    return _Front(deps, app)
+    return Application(deps, app)
 
 
 def _routes() -> FastAPI:
@@ -77,13 +77,15 @@ def _described(timezone: ZoneInfo) -> tuple[bytes, Callable[[str], str]]:
     return msgspec.json.encode(described), allowed_methods(described["paths"])
 
 
-class _Front:
-    """What holds of every request: the token, security headers, HEAD and OPTIONS."""
+class Application:
+    """ASGI application; what holds of every request: token, security headers, HEAD and OPTIONS."""
 
     def __init__(self, deps: WebDependencies, app: FastAPI) -> None:
         self._deps = deps
         self._app = app
-        self._submit = Submit(deps, reports_api.KIND)
+        self.submissions = SubmissionRules(deps, reports_api.KIND)
+        """The rules of the hot route, for :class:`statuspush.web.front.Front`."""
+        self._submit = SubmitRoute(self.submissions)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -1,27 +1,29 @@
 """What the application is given, and how handlers reach it."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Protocol
-from weakref import WeakValueDictionary
 from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Request
 
-from statuspush.clock import Clock, Milliseconds
+from statuspush.clock import Clock
 from statuspush.core.kinds import Kind
-from statuspush.flow.send import Tested
-from statuspush.store.base import Account, Appended, Store
+from statuspush.core.moment import Milliseconds
+from statuspush.core.outcome import Tested
+from statuspush.link.store import RemoteStore
+from statuspush.store.base import Account, Appended
 from statuspush.telemetry import Telemetry
+
+Accepted = Callable[[Appended | Exception], None]
+"""Takes the result of a submission, or the error that refused it."""
 
 
 class Accepts(Protocol):
-    """The first step of the flow, as :class:`statuspush.flow.accept.Accept` is."""
+    """Takes submissions in, as :class:`statuspush.worker.accept.Accept` does."""
 
-    async def accept(self, body: bytes, kind: Kind[Any], *, ndjson: bool) -> Appended:
-        """Store all reports of the body, or none; see there for what it raises."""
+    def begin(self, body: bytes, kind: Kind[Any], *, ndjson: bool, done: Accepted) -> None:
+        """Store all reports of the body, or none, and call ``done``; see there."""
         ...
 
 
@@ -29,7 +31,7 @@ class Accepts(Protocol):
 class WebDependencies:
     """Everything that the application needs from the rest of the house."""
 
-    store: Store
+    store: RemoteStore
     accept: Accepts
     test_push: Callable[[Account], Awaitable[Tested]]
     """Sends the sample reports of the account's kind to its URL, outside the queue."""
@@ -46,7 +48,7 @@ class WebDependencies:
     draining: Callable[[], bool] = lambda: False
     """The service is shutting down and takes no more submissions."""
     max_intake_bytes: int = 64 * 1024 * 1024
-    """Most bytes of submissions that are arriving at once."""
+    """Most bytes of submissions that are arriving at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,28 +56,17 @@ class Web:
     """The dependencies and what the handlers share."""
 
     deps: WebDependencies
-    locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
-    """By account: its settings are read, changed and written by one request at a time."""
     tested: set[str] = field(default_factory=set)
     """Accounts to which a test push is under way."""
 
     @property
-    def store(self) -> Store:
+    def store(self) -> RemoteStore:
         """The engine."""
         return self.deps.store
 
     def now(self) -> Milliseconds:
         """Time for whatever a handler does."""
         return self.deps.clock.now()
-
-    @asynccontextmanager
-    async def alone(self, account: str) -> AsyncIterator[None]:
-        """Hold the account's lock. It vanishes with the last request that waits for it."""
-        lock = self.locks.get(account)
-        if lock is None:
-            lock = self.locks[account] = asyncio.Lock()
-        async with lock:
-            yield
 
 
 async def _web(request: Request) -> Web:

@@ -48,6 +48,26 @@ def json_body(schema: dict[str, Any], *, required: bool = True) -> dict[str, Any
     return {"required": required, "content": {"application/json": {"schema": schema}}}
 
 
+ETAG: Final = {
+    "ETag": {
+        "description": "Revision of the settings, for `If-Match`.",
+        "required": True,
+        "schema": {"type": "string", "example": '"7"'},
+    }
+}
+"""The header of answers that show settings."""
+
+IF_MATCH: Final = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "The `ETag` of an earlier answer: refuse the change if somebody has changed "
+    "settings since then.",
+    "schema": {"type": "string", "example": '"7"'},
+}
+"""The parameter of routes that change settings."""
+
+
 def query(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
     """An optional parameter of the query."""
     return {

@@ -1,24 +1,19 @@
-"""Reading values out of request bodies and queries: strict, and every mistake named at once.
+"""Rules for the fields of request bodies and queries (:mod:`statuspush.core.values`).
 
-A rule takes what came and returns what it means, or raises :class:`Wrong`. Nothing is coerced:
-``"10"`` and ``true`` are not numbers. The JSON schemas beside the rules say the same to the
-OpenAPI document.
+The JSON schemas beside the routes say the same to the OpenAPI document.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from statuspush.clock import Milliseconds
-from statuspush.core.rules import describe, printable, validate_account_name
+from statuspush.core.moment import Milliseconds
+from statuspush.core.rules import describe, validate_account_name
+from statuspush.core.values import Rule, Wrong, collect, mistake, wrong_value
 from statuspush.core.words import Words
-from statuspush.web.problems import Mistake, invalid
-
-Rule = Callable[[object], Any]
-Word = TypeVar("Word", bound=StrEnum)
+from statuspush.web.problems import invalid
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
@@ -28,64 +23,24 @@ _RFC3339: Final = re.compile(
 )
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _QUERY_INTEGER: Final = re.compile("[0-9]{1,9}")
+_ACCOUNT_NAME: Final = Words(
+    "an account name: a letter or digit, then up to 63 letters, digits or . _ -",
+    "账户名：以字母或数字开头，其后最多 63 个字母、数字或 . _ -",
+)
+_MOMENT: Final = Words(
+    'a time with offset as in RFC 3339, such as "2026-01-02T03:04:05+08:00"',
+    "RFC 3339 格式且带时差的时间，例如 “2026-01-02T03:04:05+08:00”",
+)
+_FLAG: Final = Words("true or false", "true 或 false")
 MAX_NAME: Final = 200
 _LATEST: Final[Milliseconds] = 7_258_118_400_000
 """2200-01-01, later than anything stored; engines need not hold larger numbers."""
 
 
-class Wrong(Exception):
-    """A value breaks its rule. The words follow the field's name: "max_reports must be …"."""
-
-    def __init__(self, en: str, zh: str) -> None:
-        super().__init__(en)
-        self.words = Words(en, zh)
-
-
-def wrong_value(value: object, en: str, zh: str) -> Wrong:
-    """The mistake of a value that may be repeated to the client."""
-    got = describe(value)
-    return Wrong(f"must be {en}, got {got.en}", f"必须是{zh}，收到的是 {got.zh}")
-
-
-def mistake(field: str, complaint: Words) -> Mistake:
-    """The mistake of that field."""
-    return Mistake(field, Words(f"{field} {complaint.en}", f"{field} {complaint.zh}"))
-
-
-def collect(
-    values: Mapping[str, object], rules: Mapping[str, Rule]
-) -> tuple[dict[str, Any], list[Mistake]]:
-    """Read all values by their rules; unknown names are mistakes too."""
-    read: dict[str, Any] = {}
-    mistakes: list[Mistake] = []
-    for name, value in values.items():
-        rule = rules.get(name)
-        if rule is None:
-            known = ", ".join(rules)
-            shown = printable(name)
-            mistakes.append(
-                Mistake(
-                    shown,
-                    Words(
-                        f'"{shown}" is not known here; known are {known}'
-                        if known
-                        else f'"{shown}" is not known here',
-                        f"“{shown}” 无法识别；可用的有 {known}" if known else f"“{shown}” 无法识别",
-                    ),
-                )
-            )
-            continue
-        try:
-            read[name] = rule(value)
-        except Wrong as wrong:
-            mistakes.append(mistake(name, wrong.words))
-    return read, mistakes
-
-
 def read_fields(
     values: Mapping[str, object], rules: Mapping[str, Rule], *, required: tuple[str, ...] = ()
 ) -> dict[str, Any]:
-    """Like :func:`collect`, but raises the problem of all mistakes and missing fields."""
+    """All values read by their rules; raises the problem of all mistakes and missing fields."""
     read, mistakes = collect(values, rules)
     mistakes += [
         mistake(name, Words("is missing", "缺失")) for name in required if name not in values
@@ -95,63 +50,11 @@ def read_fields(
     return read
 
 
-def nullable(rule: Rule) -> Rule:
-    """The rule, or null."""
-    return lambda value: None if value is None else rule(value)
-
-
-def integer(least: int, most: int) -> Rule:
-    """A JSON integer in that range."""
-
-    def read(value: object) -> int:
-        if type(value) is int and least <= value <= most:
-            return value
-        raise wrong_value(
-            value, f"a whole number from {least} to {most}", f" {least} 到 {most} 的整数"
-        )
-
-    return read
-
-
-def seconds(least: float, most: float) -> Rule:
-    """A JSON number of seconds in that range."""
-
-    def read(value: object) -> float:
-        if type(value) in (int, float):
-            assert isinstance(value, int | float)
-            if least <= value <= most:
-                return float(value)
-        raise wrong_value(
-            value,
-            f"a number of seconds from {least:g} to {most:g}",
-            f" {least:g} 到 {most:g} 之间的秒数",
-        )
-
-    return read
-
-
-def word(kind: type[Word]) -> Callable[[object], Word]:
-    """One of the words of an enumeration."""
-    known = {member.value: member for member in kind}
-    listed = ", ".join(known)
-
-    def read(value: object) -> Word:
-        if isinstance(value, str) and value in known:
-            return known[value]
-        raise wrong_value(value, f"one of {listed}", f"以下之一：{listed}")
-
-    return read
-
-
 def name_of_account(value: object) -> str:
     """An account's name in paths and queries (contract of ``PUT /v1/accounts/{account}``)."""
     if isinstance(value, str) and validate_account_name(value):
         return value
-    raise wrong_value(
-        value,
-        "an account name: a letter or digit, then up to 63 letters, digits or . _ -",
-        "账户名：以字母或数字开头，其后最多 63 个字母、数字或 . _ -",
-    )
+    raise wrong_value(value, _ACCOUNT_NAME)
 
 
 def label(value: object) -> str:
@@ -160,13 +63,17 @@ def label(value: object) -> str:
         got = f"{len(value)} characters" if isinstance(value, str) else describe(value).en
         got_zh = f"{len(value)} 个字符" if isinstance(value, str) else describe(value).zh
         raise Wrong(
-            f"must be a string of 1 to {MAX_NAME} characters, got {got}",
-            f"必须是 1 到 {MAX_NAME} 个字符的字符串，收到的是 {got_zh}",
+            Words(
+                f"must be a string of 1 to {MAX_NAME} characters, got {got}",
+                f"必须是 1 到 {MAX_NAME} 个字符的字符串，收到的是 {got_zh}",
+            )
         )
     if found := _CONTROL.search(value):
         raise Wrong(
-            f"must not contain control characters, found one at position {found.start()}",
-            f"不能包含控制字符，出现在第 {found.start()} 位",
+            Words(
+                f"must not contain control characters, found one at position {found.start()}",
+                f"不能包含控制字符，出现在第 {found.start()} 位",
+            )
         )
     return value
 
@@ -181,11 +88,7 @@ def moment(value: object) -> Milliseconds:
         with suppress(ValueError, OverflowError):
             moment = (datetime.fromisoformat(value.upper()) - _EPOCH) // _MILLISECOND
             return min(max(moment, 0), _LATEST)
-    raise wrong_value(
-        value,
-        'a time with offset as in RFC 3339, such as "2026-01-02T03:04:05+08:00"',
-        " RFC 3339 格式且带时差的时间，例如 “2026-01-02T03:04:05+08:00”",
-    )
+    raise wrong_value(value, _MOMENT)
 
 
 def rfc3339(time: Milliseconds) -> str:
@@ -200,13 +103,13 @@ def rfc3339(time: Milliseconds) -> str:
 def whole_number(least: int, most: int) -> Rule:
     """An integer in a query."""
 
+    expected = Words(f"a whole number from {least} to {most}", f"{least} 到 {most} 的整数")
+
     def read(value: object) -> int:
         text = str(value)
         if _QUERY_INTEGER.fullmatch(text) and least <= int(text) <= most:
             return int(text)
-        raise wrong_value(
-            text, f"a whole number from {least} to {most}", f" {least} 到 {most} 的整数"
-        )
+        raise wrong_value(text, expected)
 
     return read
 
@@ -215,7 +118,7 @@ def flag(value: object) -> bool:
     """``true`` or ``false`` in a query."""
     if value in ("true", "false"):
         return value == "true"
-    raise wrong_value(value, "true or false", " true 或 false")
+    raise wrong_value(value, _FLAG)
 
 
 def length(least: int, most: int) -> Rule:
@@ -226,8 +129,10 @@ def length(least: int, most: int) -> Rule:
         if least <= len(text) <= most:
             return text
         raise Wrong(
-            f"must have {least} to {most} characters, got {len(text)}",
-            f"必须是 {least} 到 {most} 个字符，收到 {len(text)} 个",
+            Words(
+                f"must have {least} to {most} characters, got {len(text)}",
+                f"必须是 {least} 到 {most} 个字符，收到 {len(text)} 个",
+            )
         )
 
     return read

@@ -22,5 +22,5 @@ def preferred(accept_language: str | None) -> Language:
             continue
         wanted[language] = max(quality, wanted.get(language, 0.0))
     anything = wanted.get("*", 0.0)
-    en, zh = wanted.get("en", anything), wanted.get("zh", anything)
-    return "zh" if zh > en else _DEFAULT
+    chinese_first = wanted.get("zh", anything) > wanted.get("en", anything)
+    return "zh" if chinese_first else _DEFAULT

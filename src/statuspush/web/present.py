@@ -5,26 +5,24 @@ from typing import Any, Final
 
 import msgspec
 
-from statuspush.clock import Milliseconds
 from statuspush.core.fragment import json_lines
 from statuspush.core.hints import hint
 from statuspush.core.kinds import KINDS, Kind
-from statuspush.core.outcome import Verdict
+from statuspush.core.moment import Milliseconds
+from statuspush.core.outcome import Tested, Verdict
+from statuspush.core.push import Attempt
+from statuspush.core.settings import PushSettings, body_limit, shown
 from statuspush.core.words import Language
-from statuspush.flow.send import Tested
 from statuspush.store.base import (
     Account,
-    Attempt,
     Health,
     PushDetail,
-    PushSettings,
     PushSummary,
     ReportHistory,
     StateCounts,
 )
 from statuspush.web.fields import rfc3339
 from statuspush.web.views import (
-    MASK,
     AccountView,
     AttemptView,
     Counts,
@@ -43,22 +41,12 @@ from statuspush.web.views import (
 _read_lines: Final = msgspec.json.Decoder(dict[str, Any]).decode_lines
 
 
-def settings_view(settings: PushSettings) -> PushSettingsView:
-    """Settings without what is secret in them."""
-    limits = [limit for limit in (settings.max_bytes, settings.learned_max_bytes) if limit]
+def settings_view(settings: PushSettings, learned_max_bytes: int | None) -> PushSettingsView:
+    """Settings without what is secret in them, and the learned size."""
     return PushSettingsView(
-        mode=settings.mode,
-        url=settings.url,
-        wire=settings.wire,
-        max_reports=settings.max_reports,
-        max_bytes=settings.max_bytes,
-        learned_max_bytes=settings.learned_max_bytes,
-        effective_max_bytes=min(limits, default=None),
-        max_in_flight=settings.max_in_flight,
-        connect_seconds=settings.connect_seconds,
-        timeout_seconds=settings.timeout_seconds,
-        secret="set" if settings.secret else None,
-        headers={name: MASK for name, _ in settings.headers},
+        **shown(settings),
+        learned_max_bytes=learned_max_bytes,
+        effective_max_bytes=body_limit(settings, learned_max_bytes),
     )
 
 
@@ -69,7 +57,7 @@ def account_view(account: Account, now: Milliseconds, language: Language) -> Acc
         account=account.account,
         name=account.name,
         created_at=rfc3339(account.created_at),
-        push=settings_view(account.push),
+        push=settings_view(account.push, account.learned_max_bytes),
         counts=Counts(
             pushes=PushCounts(**_push_counts(account.pushes)),
             reports=ReportCounts(**_push_counts(account.reports), expired=account.reports.expired),

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
-from statuspush.core.errors import InputError, ServiceError
+from statuspush.core.errors import InputError, Overloaded, ServiceError
 from statuspush.core.report import FieldError, InvalidReports, MalformedBody, TooManyReports
+from statuspush.core.settings import InvalidSettings
+from statuspush.core.values import Mistake
 from statuspush.core.words import Language, Words
-from statuspush.flow.accept import Overloaded
 from statuspush.store.base import (
     Conflict,
     StoreBroken,
@@ -95,6 +96,16 @@ CONFLICT: Final = Kind(
         "请求本身有效，但当前状态下无法执行，原因见 detail。未做任何改动。",
     ),
 )
+PRECONDITION_FAILED: Final = Kind(
+    "precondition-failed",
+    HTTPStatus.PRECONDITION_FAILED,
+    Words("Changed since it was read", "内容在读取之后已被修改"),
+    Words(
+        "The header If-Match names another revision than the present one. Nothing was changed; "
+        "read it again and repeat the change.",
+        "请求头 If-Match 指定的版本不是当前版本。未做任何改动；请重新读取后再修改。",
+    ),
+)
 TOO_LARGE: Final = Kind(
     "too-large",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -166,6 +177,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         METHOD_NOT_ALLOWED,
         TIMEOUT,
         CONFLICT,
+        PRECONDITION_FAILED,
         TOO_LARGE,
         UNSUPPORTED,
         VALIDATION,
@@ -175,16 +187,6 @@ KINDS: Final[Mapping[str, Kind]] = {
     )
 }
 """All kinds by name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mistake:
-    """One wrong field of a request."""
-
-    field: str
-    message: Words
-    index: int | None = None
-    """Position of the report in a submission, from 0; None where there is only one thing."""
 
 
 @dataclass(eq=False)
@@ -233,9 +235,7 @@ def problem_of(error: Exception) -> Problem | None:  # noqa: PLR0911 - one line 
     match error:
         case Problem():
             return error
-        case UnknownAccount():
-            return Problem(NOT_FOUND, error.words)
-        case UnknownPush():
+        case UnknownAccount() | UnknownPush():
             return Problem(NOT_FOUND, error.words)
         case Conflict():
             return Problem(CONFLICT, error.words)
@@ -243,6 +243,8 @@ def problem_of(error: Exception) -> Problem | None:  # noqa: PLR0911 - one line 
             return Problem(MALFORMED, error.words)
         case TooManyReports():
             return Problem(TOO_LARGE, error.words)
+        case InvalidSettings():
+            return invalid(*error.mistakes)
         case InvalidReports():
             return Problem(
                 VALIDATION,

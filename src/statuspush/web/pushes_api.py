@@ -6,20 +6,17 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 
 from statuspush.core.lifecycle import State
+from statuspush.core.values import Wrong, mistake, nullable, word
 from statuspush.core.words import Words
 from statuspush.store.base import Redriven
 from statuspush.web import problems
 from statuspush.web.dependencies import InWeb
 from statuspush.web.document import WITH_BODY, answers, json_body, query
 from statuspush.web.fields import (
-    Wrong,
     length,
-    mistake,
     moment,
-    nullable,
     read_fields,
     whole_number,
-    word,
 )
 from statuspush.web.present import push_view, summary_view
 from statuspush.web.problems import invalid
@@ -84,7 +81,7 @@ def _states(value: object) -> frozenset[State]:
     read = word(Redrivable)
     if isinstance(value, list):
         if not value:
-            raise Wrong("must name at least one state", "至少要有一个状态")
+            raise Wrong(Words("must name at least one state", "至少要有一个状态"))
         return frozenset(State(read(item).value) for item in value)
     return frozenset({State(read(value).value)})
 

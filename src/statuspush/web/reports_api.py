@@ -10,13 +10,14 @@ from fastapi import APIRouter, Request
 from statuspush.core.kinds import VOICE_STATUS, Kind
 from statuspush.core.kinds.fields import Field, PhoneNumber
 from statuspush.core.rules import ACCOUNT_PATTERN
+from statuspush.core.values import Mistake, Rule, Wrong, mistake
 from statuspush.core.words import Words
 from statuspush.web import problems
 from statuspush.web.dependencies import InWeb
 from statuspush.web.document import WITH_BODY, answers, query
-from statuspush.web.fields import Rule, Wrong, mistake, name_of_account, whole_number
+from statuspush.web.fields import name_of_account, whole_number
 from statuspush.web.present import history_view
-from statuspush.web.problems import Mistake, invalid
+from statuspush.web.problems import invalid
 from statuspush.web.requests import InLanguage, read_query
 from statuspush.web.views import HistoriesView, View
 
@@ -129,7 +130,7 @@ def _by(field: Field) -> Rule:
         if isinstance(field, PhoneNumber) and text.startswith(" "):
             text = "+" + text[1:]
         if complaint := field.check(text, _UTC):
-            raise Wrong(*complaint)
+            raise Wrong(complaint)
         return text
 
     return read

@@ -1,6 +1,5 @@
-"""What comes in: bodies under a limit of size and time, media types, queries, the token."""
+"""What comes in: media types, small JSON bodies, queries, the token."""
 
-import asyncio
 import hashlib
 import hmac
 import re
@@ -9,14 +8,13 @@ from typing import Annotated, Any, Final
 
 import msgspec
 from fastapi import Depends, Path, Request
-from starlette.requests import ClientDisconnect
-from starlette.types import Message, Receive
 
 from statuspush.core.rules import ACCOUNT_PATTERN
+from statuspush.core.values import Rule, Wrong, mistake
 from statuspush.core.words import Language, Words
-from statuspush.flow.accept import Overloaded
 from statuspush.web import problems
-from statuspush.web.fields import Rule, Wrong, mistake, name_of_account, read_fields
+from statuspush.web.body import read_body
+from statuspush.web.fields import name_of_account, read_fields
 from statuspush.web.language import preferred
 from statuspush.web.problems import Problem, invalid
 
@@ -25,8 +23,6 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 SMALL_BODY: Final = 64 * 1024
 """Most bytes of a body on all routes but that of submissions."""
-BODY_SECONDS: Final = 60.0
-"""Time for a body to arrive once its head has."""
 
 JSON: Final = "application/json"
 NDJSON: Final = frozenset({"application/x-ndjson", "application/ndjson"})
@@ -35,6 +31,7 @@ _UTF8: Final = frozenset({"utf-8", "utf8", "us-ascii"})
 _PUSH_ID: Final = re.compile("[A-Za-z0-9_-]{1,64}")
 # RFC 6750; the scheme's name is case-insensitive as in all of HTTP.
 _BEARER: Final = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +([!-~]+) *")
+_REVISION: Final = re.compile('"([0-9]{1,18})"')
 _CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="statuspush"'}
 
 
@@ -96,90 +93,6 @@ def unsupported(expected: str) -> Problem:
     )
 
 
-class Intake:
-    """Bytes of bodies that are arriving now, over all requests, and their limit.
-
-    A body counts while it is incomplete; once whole it is the business of whoever takes it.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._bytes = 0
-
-    def grow(self, held: int, size: int) -> None:
-        """Count ``size`` more bytes of a body that holds ``held`` already.
-
-        Raises :class:`Overloaded`, except for a body that has the intake to itself, so that
-        one submission always gets in.
-        """
-        if self._bytes > held and self._bytes + size > self._most:
-            raise Overloaded(retry_after=1)
-        self._bytes += size
-
-    def shrink(self, size: int) -> None:
-        """A body of that size is complete or given up."""
-        self._bytes -= size
-
-
-async def read_body(
-    receive: Receive, declared: str | None, *, limit: int, intake: Intake | None = None
-) -> bytes:
-    """The whole body. ``declared`` is the Content-Length, refused before a byte is read.
-
-    Raises :class:`Problem` 413 and 408, :class:`Overloaded` and ``ClientDisconnect``.
-    """
-    if declared is not None and declared.isdecimal() and int(declared[:20]) > limit:
-        raise _too_large(limit)
-    message = await receive()
-    body = _part(message)
-    if len(body) > limit:
-        raise _too_large(limit)
-    if not message.get("more_body", False):
-        return body  # most bodies: nothing to copy, no timer
-    parts, size = [body], 0
-    intake = intake or Intake(limit)
-    try:
-        intake.grow(size, len(body))
-        size += len(body)
-        async with asyncio.timeout(BODY_SECONDS):
-            while message.get("more_body", False):
-                message = await receive()
-                part = _part(message)
-                if size + len(part) > limit:
-                    raise _too_large(limit)
-                intake.grow(size, len(part))
-                size += len(part)
-                parts.append(part)
-    except TimeoutError:
-        raise Problem(
-            problems.TIMEOUT,
-            Words(
-                f"the body did not arrive within {BODY_SECONDS:g} seconds",
-                f"请求体未在 {BODY_SECONDS:g} 秒内到齐",
-            ),
-            headers={"Connection": "close"},
-        ) from None
-    finally:
-        intake.shrink(size)
-    return b"".join(parts)
-
-
-def _part(message: Message) -> bytes:
-    if message["type"] == "http.disconnect":
-        raise ClientDisconnect
-    part: bytes = message.get("body", b"")
-    return part
-
-
-def _too_large(limit: int) -> Problem:
-    size = f"{limit // 1024} KiB" if limit < 1 << 20 else f"{limit >> 20} MiB"
-    return Problem(
-        problems.TOO_LARGE,
-        Words(f"a body may have at most {size}", f"请求体最多 {size}"),
-        members={"max_bytes": limit},
-    )
-
-
 async def read_object(request: Request, *, optional: bool = False) -> dict[str, object]:
     """The JSON object in the body of a small request; ``{}`` for none if ``optional``.
 
@@ -223,6 +136,23 @@ def read_query(request: Request, rules: dict[str, Rule]) -> dict[str, Any]:
             )
         )
     return read_fields(values, rules)
+
+
+def etag(revision: int) -> str:
+    """The revision of settings as a header writes it (RFC 9110 section 8.8.3)."""
+    return f'"{revision}"'
+
+
+def revisions(if_match: str | None) -> list[int] | None:
+    """The revisions that ``If-Match`` names (RFC 9110 section 13.1.1).
+
+    None if it names none in particular: without the header, and for ``*``. A tag that is none of
+    ours matches no revision.
+    """
+    if if_match is None or if_match.strip() == "*":
+        return None
+    tags = (tag.strip() for tag in if_match.split(","))
+    return [int(match[1]) for match in map(_REVISION.fullmatch, tags) if match]
 
 
 async def _language(request: Request) -> Language:

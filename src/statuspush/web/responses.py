@@ -1,6 +1,7 @@
 """Sending problems: from any exception to the bytes of its answer."""
 
 import secrets
+from collections.abc import Mapping
 from typing import Any, Final
 
 import structlog
@@ -11,10 +12,11 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Send
 
+from statuspush.core.values import Mistake
 from statuspush.core.words import Language, Words
 from statuspush.web import problems
 from statuspush.web.language import preferred
-from statuspush.web.problems import Kind, Mistake, Problem, invalid, problem_of, render
+from statuspush.web.problems import Kind, Problem, invalid, problem_of, render
 
 SECURITY_HEADERS: Final = {"X-Content-Type-Options": "nosniff"}
 NO_STORE: Final = {"Cache-Control": "no-store"}
@@ -39,19 +41,19 @@ def problem_for(error: Exception, log: Any, event: str) -> Problem:
     )
 
 
+def problem_headers(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """The headers of a problem outside FastAPI, as ASGI has them."""
+    pairs = {**SECURITY_HEADERS, **NO_STORE, **headers}
+    return [
+        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in pairs.items()
+    ]
+
+
 async def send_problem(send: Send, problem: Problem, language: Language) -> None:
     """Answer a bare ASGI request with the problem."""
     status, headers, body = render(problem, language)
-    pairs = {**SECURITY_HEADERS, **NO_STORE, **headers}
     await send(
-        {
-            "type": "http.response.start",
-            "status": status,
-            "headers": [
-                (name.lower().encode("latin-1"), value.encode("latin-1"))
-                for name, value in pairs.items()
-            ],
-        }
+        {"type": "http.response.start", "status": status, "headers": problem_headers(headers)}
     )
     await send({"type": "http.response.body", "body": body})
 

@@ -3,19 +3,16 @@
 How the store's values become them is in :mod:`statuspush.web.present`.
 """
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, RootModel
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, RootModel, create_model
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from statuspush.core.contract import Mode, Wire
 from statuspush.core.kinds import KINDS, Kind
 from statuspush.core.lifecycle import State
 from statuspush.core.outcome import Outcome
-
-MASK: Final = "***"
-"""Stands for a header's value that is stored and not shown."""
+from statuspush.core.settings import PUSH_SETTINGS
 
 Time = Annotated[
     str,
@@ -32,33 +29,20 @@ class View(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True, frozen=True)
 
 
-class PushSettingsView(View):
+_SETTINGS: Any = {
+    setting.name: (setting.form.shown_as, Field(description=setting.description.en))
+    for setting in PUSH_SETTINGS
+}
+_TableOfSettings: Any = create_model("_TableOfSettings", __base__=View, **_SETTINGS)
+
+
+class PushSettingsView(_TableOfSettings):  # type: ignore[misc] # a model made at run time
     """Settings of an account's push interface."""
 
-    mode: Mode
-    """`off`: nothing is queued; `on`; `paused`: nothing is sent, the backlog is kept."""
-    url: str | None
-    """Where pushes are sent."""
-    wire: Wire
-    """How the JSON is encoded: `robust` survives decoding once or more often."""
-    max_reports: int
-    """Most reports in one push."""
-    max_bytes: int | None
-    """Largest body of a push in bytes; null for no limit."""
     learned_max_bytes: int | None
     """Limit learned from an answer of 413; forgotten when url, max_reports or max_bytes change."""
     effective_max_bytes: int | None
-    """The smaller of the two limits."""
-    max_in_flight: int
-    """Most pushes under way at once."""
-    connect_seconds: float
-    """Limit for connecting."""
-    timeout_seconds: float
-    """Limit for the whole send: connecting, TLS, sending, and the answer."""
-    secret: str | None
-    """`set` if pushes are signed; the secret itself is never shown."""
-    headers: dict[str, str]
-    """Names of further headers; the values are never shown."""
+    """The smaller of max_bytes and learned_max_bytes."""
 
 
 class PushCounts(View):
@@ -124,9 +108,11 @@ class CreatedAccountView(AccountView):
 
 
 class AccountsView(View):
-    """All accounts by name."""
+    """A page of accounts, by name."""
 
     items: list[AccountView]
+    next: str | None
+    """`cursor` of the next page; null at the end."""
 
 
 class VerdictView(View):

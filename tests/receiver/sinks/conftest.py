@@ -72,6 +72,8 @@ class Program:
     command: list[str]
     port: int
     user: int | None = None
+    ready: list[str] = field(default_factory=list)
+    """A command that succeeds once the server takes clients; PostgreSQL listens before that."""
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -83,6 +85,10 @@ class Program:
             user=self.user,
         )
         until_open(self.port, self.process)
+        end = time.monotonic() + 20
+        while self.ready and subprocess.run(self.ready, user=self.user, check=False).returncode:
+            assert time.monotonic() < end, f"{self.command[0]} takes no clients"
+            time.sleep(0.02)
 
     def stop(self) -> None:
         if self.process is not None:
@@ -133,6 +139,7 @@ def postgresql_program() -> Iterator[Program]:
         port = free_port()
         command = [str(programs / "postgres"), "-D", str(data), "-p", str(port), "-k", ""]
         program = Program([*command, "-h", "127.0.0.1", "-c", "fsync=off"], port, other)
+        program.ready = [str(programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
         program.start()
         yield program
         program.stop()

@@ -1,14 +1,18 @@
 """Reports in a table of a real PostgreSQL."""
 
 import asyncio
+import re
 import sys
 
 import psycopg
 import pytest
 
 from statuspush.core.errors import InputError, ServiceError
+from statuspush.extras import install_command
 from statuspush.receiver import Report
 from statuspush.receiver.sinks import sink_from
+
+pytestmark = pytest.mark.xdist_group("postgresql")  # one server for all
 
 
 @pytest.fixture
@@ -179,5 +183,5 @@ async def test_a_database_that_does_not_exist_is_told(url):
 
 async def test_a_missing_library_is_told_with_what_to_do(url, monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(InputError, match=r"pip install 'statuspush\[postgresql\]'"):
+    with pytest.raises(InputError, match=re.escape(install_command("postgresql"))):
         await sink_from(f"{url}/calls").open()

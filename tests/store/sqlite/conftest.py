@@ -5,9 +5,6 @@ from functools import partial
 
 import pytest
 
-from statuspush.storage import sid_filter
-from statuspush.store.sqlite import commit, tail
-
 
 class Watched(sqlite3.Connection):
     """Hands every statement to the watch before it runs."""
@@ -74,11 +71,10 @@ def error(code):
 
 @pytest.fixture
 def watch(monkeypatch):
-    """Every connection opened in the test is watched, and a failed store is probed at once."""
+    """Every connection opened in the test is watched."""
     watch = Watch()
     factory = type("WatchedHere", (Watched,), {"watch": watch})
     monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=factory))
-    monkeypatch.setattr(commit, "_PROBE_SECONDS", 0)
     return watch
 
 
@@ -88,10 +84,3 @@ async def watched(watch, desk):
     watch.statements.clear()
     yield desk
     watch.fail = watch.on_before = watch.on_after = None
-
-
-@pytest.fixture
-def small_runs(monkeypatch):
-    """Runs of a few reports, and filters to match."""
-    monkeypatch.setattr(tail, "RUN_REPORTS", 4)
-    monkeypatch.setattr(sid_filter, "ROWS", 1 << 12)

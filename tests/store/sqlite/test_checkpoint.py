@@ -8,15 +8,9 @@ import pytest
 
 from statuspush.core.batch import make_batch
 from statuspush.core.kinds import VOICE_STATUS
-from statuspush.storage import checkpoint
 from statuspush.store.base import StoreBroken
 
 LIMIT = 256 << 10
-
-
-@pytest.fixture
-def small_log(monkeypatch):
-    monkeypatch.setattr(checkpoint, "WAL_BYTES", LIMIT)
 
 
 def log_size(desk):
@@ -26,10 +20,11 @@ def log_size(desk):
 async def write(desk, calls):
     for _ in range(calls):
         reports = desk.reports(100)
-        await desk.store.append_reports(make_batch(reports, VOICE_STATUS), desk.now)
+        await desk.append_batch(make_batch(reports, VOICE_STATUS), desk.now)
 
 
-async def test_under_steady_writing_and_reading_the_log_stays_small(small_log, desk):
+@pytest.mark.sizes(wal_bytes=LIMIT)
+async def test_under_steady_writing_and_reading_the_log_stays_small(desk):
     await desk.account()
     largest, done = 0, False
 
@@ -50,7 +45,8 @@ async def test_under_steady_writing_and_reading_the_log_stays_small(small_log, d
     assert (await desk.get()).accepted_reports == 30_000
 
 
-async def test_a_reader_who_holds_on_delays_the_log_but_does_not_stop_it(small_log, desk):
+@pytest.mark.sizes(wal_bytes=LIMIT)
+async def test_a_reader_who_holds_on_delays_the_log_but_does_not_stop_it(desk):
     await desk.account()
     await write(desk, 5)
     reader = sqlite3.connect(desk.layout.path, isolation_level=None)
@@ -66,7 +62,8 @@ async def test_a_reader_who_holds_on_delays_the_log_but_does_not_stop_it(small_l
     assert desk.store._checkpoints._size() < held_back
 
 
-async def test_what_a_checkpoint_has_moved_is_there_after_a_restart(small_log, desk):
+@pytest.mark.sizes(wal_bytes=LIMIT)
+async def test_what_a_checkpoint_has_moved_is_there_after_a_restart(desk):
     await desk.account()
     await write(desk, 60)
     await desk.reopen()
@@ -74,7 +71,8 @@ async def test_what_a_checkpoint_has_moved_is_there_after_a_restart(small_log, d
         assert len(await desk.find(sid=f"sid-{number}")) == 1
 
 
-async def test_a_checkpoint_that_fails_for_now_is_tried_again(small_log, watch, watched):
+@pytest.mark.sizes(wal_bytes=LIMIT)
+async def test_a_checkpoint_that_fails_for_now_is_tried_again(watch, watched):
     desk = watched
     await desk.account()
 
@@ -87,7 +85,8 @@ async def test_a_checkpoint_that_fails_for_now_is_tried_again(small_log, watch, 
     assert log_size(desk) <= grown + 4 * LIMIT
 
 
-async def test_a_checkpoint_whose_fsync_fails_breaks_the_store(small_log, watch, layout, new_desk):
+@pytest.mark.sizes(wal_bytes=LIMIT)
+async def test_a_checkpoint_whose_fsync_fails_breaks_the_store(watch, layout, new_desk):
     desk = await new_desk(layout).open()
     await desk.account()
 

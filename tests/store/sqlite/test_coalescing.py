@@ -7,7 +7,6 @@ import pytest
 from statuspush.core.batch import make_batch
 from statuspush.core.kinds import VOICE_STATUS
 from statuspush.store.base import StoreUnavailable, UnknownAccounts
-from statuspush.store.sqlite import tail
 
 # The tail is never full here, except where a test makes it small.
 pytestmark = pytest.mark.parametrize("layout", ["sqlite"], indirect=True)
@@ -17,7 +16,7 @@ async def together(desk, *submissions):
     """Append submissions in one commit group; what became of each."""
     return await asyncio.gather(
         *[
-            desk.store.append_reports(make_batch(reports, VOICE_STATUS), desk.now)
+            desk.append_batch(make_batch(reports, VOICE_STATUS), desk.now)
             for reports in submissions
         ],
         return_exceptions=True,
@@ -71,7 +70,7 @@ async def test_a_claim_in_the_middle_of_a_group_takes_what_stands_before_it(desk
     await desk.account("a")
     await desk.account("b")
     await desk.submit(1, "b")
-    append = desk.store.append_reports
+    append = desk.append_batch
     _, claims, _ = await asyncio.gather(
         append(make_batch(desk.reports(2, "a"), VOICE_STATUS), desk.now),
         desk.claim(),
@@ -85,7 +84,7 @@ async def test_a_claim_in_the_middle_of_a_group_takes_what_stands_before_it(desk
 
 async def test_a_pull_in_the_middle_of_a_group_takes_what_stands_before_it(desk):
     await desk.account()
-    append = desk.store.append_reports
+    append = desk.append_batch
     _, pulled, _ = await asyncio.gather(
         append(make_batch(desk.reports(2), VOICE_STATUS), desk.now),
         desk.store.pull_reports("acme", 10, desk.now),
@@ -119,8 +118,8 @@ async def test_of_a_group_that_was_rolled_back_nothing_is_known(watch, watched, 
     assert [seqs for _, *seqs, _ in chunks(desk)] == [[1, 1], [2, 2]]
 
 
-async def test_a_chunk_of_a_tail_that_is_full_grows_no_more(desk, monkeypatch):
-    monkeypatch.setattr(tail, "RUN_REPORTS", 4)
+@pytest.mark.sizes(run_reports=4)
+async def test_a_chunk_of_a_tail_that_is_full_grows_no_more(desk):
     await desk.account()
     await together(desk, *(desk.reports(2) for _ in range(3)))
     assert [seqs for _, *seqs, _ in chunks(desk)] == [[1, 4], [5, 2]]

@@ -10,7 +10,9 @@ from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.lifecycle import State
 from statuspush.storage.file import connect
 from statuspush.store.sqlite.accounts import load_accounts
+from statuspush.store.sqlite.hot import Totals
 from statuspush.store.sqlite.log import ReportLog
+from statuspush.store.sqlite.progress import Journal
 
 ALL = frozenset(State)
 
@@ -77,31 +79,34 @@ async def a_week(desk, copies):
     await submit(1, "a")
 
 
-def uncovered(path):
+def uncovered(path, layout):
     """Seqs of stored reports that are in no push and are not going to be cut."""
     connection = connect(path, read_only=True)
-    log = ReportLog(connection, VOICE_STATUS)
+    log = ReportLog(connection, layout.sizes, VOICE_STATUS)
     log.load_runs()
-    states = {state.id: state for state in load_accounts(connection)}
+    states = {
+        state.id: state for state in load_accounts(connection, Journal(connection).load(), Totals())
+    }
     log.load_tails(states, 1 << 60)
     lost = []
     for state in states.values():
-        covered = set(range(state.cursor, state.next_seq))
+        cursor, next_seq = state.progress.cursor, state.progress.next_seq
+        covered = set(range(cursor, next_seq))
         for first, count in connection.execute(
             "SELECT first_seq, count FROM pushes WHERE account = ?", (state.id,)
         ):
             covered.update(range(first, first + count))
-        first = log.first_kept(connection, state.id) or state.next_seq
-        lost += [seq for seq in range(first, state.next_seq) if seq not in covered]
-        stored = log.fragments(connection, state.id, first, state.next_seq)
-        assert (stored.count(b"\n") + 1 if stored else 0) == state.next_seq - first
+        first = log.first_kept(connection, state.id) or next_seq
+        lost += [seq for seq in range(first, next_seq) if seq not in covered]
+        stored = log.fragments(connection, state.id, first, next_seq)
+        assert (stored.count(b"\n") + 1 if stored else 0) == next_seq - first
     connection.close()
     return lost
 
 
 async def drained(desk):
     """Everything that can be sent, over an hour."""
-    for account in await desk.store.list_accounts():
+    for account in (await desk.store.list_accounts()).items:
         await desk.set(account.account, url=desk.URL, mode=Mode.ON)
     for _ in range(12):
         await desk.deliver_all()
@@ -115,14 +120,14 @@ async def test_after_a_crash_at_any_commit_nothing_promised_is_lost(
     watch.on_after = None
     assert len(copies.taken) > 20
     for path, promised in copies.taken:
-        desk = await new_desk(type(layout)(path, layout.run_reports)).open()
+        desk = await new_desk(type(layout)(path, layout.sizes)).open()
         desk.now = watched.now
         await desk.check()
-        assert uncovered(path) == []
+        assert uncovered(path, layout) == []
         for account, count in promised.items():
             assert (await desk.get(account)).accepted_reports >= count
         await drained(desk)
-        for account in await desk.store.list_accounts():
+        for account in (await desk.store.list_accounts()).items:
             assert account.reports.waiting == account.reports.sending == 0
         await desk.check()
         await desk.store.close()
@@ -132,7 +137,7 @@ async def test_after_a_crash_the_same_reports_are_known(watch, watched, copies, 
     await a_week(watched, copies)
     watch.on_after = None
     for path, promised in copies.taken[-8:]:
-        desk = await new_desk(type(layout)(path, layout.run_reports)).open()
+        desk = await new_desk(type(layout)(path, layout.sizes)).open()
         reports = [desk.report(n, account) for n in range(1, 23) for account in "ab"]
         before = sum([(await desk.get(account)).accepted_reports for account in promised])
         assert (await desk.append(reports)).duplicates == before
@@ -148,9 +153,9 @@ async def test_a_torn_end_of_the_log_is_a_crash_one_commit_earlier(
         log = Path(f"{path}-wal")
         with log.open("r+b") as file:
             file.truncate(log.stat().st_size - 100)
-        desk = await new_desk(type(layout)(path, layout.run_reports)).open()
+        desk = await new_desk(type(layout)(path, layout.sizes)).open()
         await desk.check()
-        assert uncovered(path) == []
+        assert uncovered(path, layout) == []
         await desk.store.close()
 
 
@@ -169,12 +174,12 @@ async def test_a_crash_while_old_reports_are_removed_harms_nothing(
     young = desk.numbers
     assert len(copies.taken) > 3
     for path, _ in copies.taken:
-        after = await new_desk(type(layout)(path, layout.run_reports)).open()
+        after = await new_desk(type(layout)(path, layout.sizes)).open()
         after.now = desk.now
         await after.check()
         await after.settle(keep_from=desk.now - 7 * desk.DAY)
         await after.check()
-        assert uncovered(path) == []
+        assert uncovered(path, layout) == []
         assert (await after.store.figures()).reports_stored == 3
         assert await after.deliver_all() == [[f"sid-{n}" for n in range(young - 2, young + 1)]]
         await after.store.close()

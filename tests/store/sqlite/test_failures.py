@@ -8,16 +8,16 @@ import sys
 import pytest
 
 from statuspush.core.batch import make_batch
+from statuspush.core.contract import Mode
 from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.lifecycle import State
 from statuspush.storage import damage
 from statuspush.store.base import (
-    PushSettings,
     StoreBroken,
     StoreUnavailable,
     UnknownAccounts,
 )
-from statuspush.store.sqlite import SqliteStore, commit
+from statuspush.store.sqlite import SqliteStore
 
 CODES = [sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_BUSY]
 BREAKING = sorted(damage.BROKEN)
@@ -38,7 +38,7 @@ async def history(desk):
 
 
 VERBS = {
-    "append": lambda desk, claims: desk.store.append_reports(
+    "append": lambda desk, claims: desk.append_batch(
         make_batch([desk.report(900, "a"), desk.report(901, "b")], VOICE_STATUS), desk.now
     ),
     "claim": lambda desk, claims: desk.claim(),
@@ -46,7 +46,7 @@ VERBS = {
     "retry": lambda desk, claims: desk.record(claims, "timeout"),
     "halve": lambda desk, claims: desk.record(claims, "too_large"),
     "release": lambda desk, claims: desk.store.release_claims(claims, desk.now),
-    "off": lambda desk, claims: desk.store.set_push("a", PushSettings(), desk.now),
+    "off": lambda desk, claims: desk.store.change_push("a", {"mode": Mode.OFF}, desk.now),
     "create": lambda desk, claims: desk.store.put_account("c", "C", b"", desk.now),
     "rename": lambda desk, claims: desk.store.put_account("a", "New", b"", desk.now),
     "delete": lambda desk, claims: desk.store.delete_account("a", force=True, now=desk.now),
@@ -135,13 +135,13 @@ async def test_a_store_heals_by_itself(watch, watched):
     assert (await desk.append([desk.report(900, "a")])).accepted == 1
 
 
-async def test_while_it_fails_one_look_at_the_disk_serves_many(watch, watched, monkeypatch):
+@pytest.mark.sizes(probe_seconds=60)
+async def test_while_it_fails_one_look_at_the_disk_serves_many(watch, watched):
     desk = watched
     await desk.account()
     watch.fail_commits()
     with pytest.raises(StoreUnavailable):
         await desk.append([desk.report(1)])
-    monkeypatch.setattr(commit, "_PROBE_SECONDS", 60)
     watch.statements.clear()
     for _ in range(5):
         with pytest.raises(StoreUnavailable):
@@ -183,7 +183,7 @@ async def test_a_size_is_learned_also_when_a_commit_failed_meanwhile(watch, watc
         await desk.append([desk.report(900)])
     watch.fail = None
     await desk.too_large(claim)
-    assert (await desk.get()).push.learned_max_bytes is not None
+    assert (await desk.get()).learned_max_bytes is not None
 
 
 async def test_a_redrive_is_sent_also_when_a_commit_failed_meanwhile(watch, watched):
@@ -240,7 +240,7 @@ async def test_a_mistake_of_one_caller_does_not_fail_the_others_of_its_group(des
     good, bad = [desk.report(1)], [desk.report(2, "nobody")]
     results = await asyncio.gather(
         *[
-            desk.store.append_reports(make_batch(reports, VOICE_STATUS), desk.now)
+            desk.append_batch(make_batch(reports, VOICE_STATUS), desk.now)
             for reports in (good, bad, [desk.report(3)])
         ],
         return_exceptions=True,
@@ -257,10 +257,7 @@ async def test_a_failing_commit_fails_all_of_its_group(watch, watched):
     await desk.account()
     watch.fail_commits()
     results = await asyncio.gather(
-        *[
-            desk.store.append_reports(make_batch([one], VOICE_STATUS), desk.now)
-            for one in desk.reports(5)
-        ],
+        *[desk.append_batch(make_batch([one], VOICE_STATUS), desk.now) for one in desk.reports(5)],
         return_exceptions=True,
     )
     assert {type(result) for result in results} == {StoreUnavailable}
@@ -271,10 +268,7 @@ async def test_many_verbs_share_one_commit(watch, watched):
     await desk.account()
     watch.statements.clear()
     await asyncio.gather(
-        *[
-            desk.store.append_reports(make_batch([one], VOICE_STATUS), desk.now)
-            for one in desk.reports(50)
-        ]
+        *[desk.append_batch(make_batch([one], VOICE_STATUS), desk.now) for one in desk.reports(50)]
     )
     assert watch.statements.count("COMMIT") <= 10
 
@@ -282,8 +276,8 @@ async def test_many_verbs_share_one_commit(watch, watched):
 async def test_a_caller_who_goes_away_harms_nobody(desk):
     await desk.account()
     one, two = [desk.report(1)], [desk.report(2)]
-    gone = asyncio.create_task(desk.store.append_reports(make_batch(one, VOICE_STATUS), desk.now))
-    stays = asyncio.create_task(desk.store.append_reports(make_batch(two, VOICE_STATUS), desk.now))
+    gone = asyncio.create_task(desk.append_batch(make_batch(one, VOICE_STATUS), desk.now))
+    stays = asyncio.create_task(desk.append_batch(make_batch(two, VOICE_STATUS), desk.now))
     await asyncio.sleep(0)
     gone.cancel()
     assert (await stays).accepted == 1
@@ -304,13 +298,13 @@ async def test_what_waits_at_close_is_committed(layout, new_desk):
     await desk.account()
     reports = desk.reports(5)
     tasks = [
-        asyncio.create_task(desk.store.append_reports(make_batch([one], VOICE_STATUS), desk.now))
+        asyncio.create_task(desk.append_batch(make_batch([one], VOICE_STATUS), desk.now))
         for one in reports
     ]
     await asyncio.sleep(0)
     await desk.store.close()
     assert [(await task).accepted for task in tasks] == [1] * 5
-    await desk.store.open(desk.now)
+    await desk.open()
     assert (await desk.get()).accepted_reports == 5
     await desk.store.close()
 
@@ -328,7 +322,7 @@ async def test_a_full_disk_refuses_and_heals_when_there_is_room(watched):
         nonlocal accepted
         for _ in range(50):
             reports = desk.reports(100)
-            await desk.store.append_reports(make_batch(reports, VOICE_STATUS), desk.now)
+            await desk.append_batch(make_batch(reports, VOICE_STATUS), desk.now)
             accepted += 100
 
     with pytest.raises(StoreUnavailable, match="full"):
@@ -347,16 +341,16 @@ import asyncio, resource, sys
 from statuspush.core.batch import make_batch
 from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.kinds.voice_status import Submission
-from statuspush.store.base import PushSettings, StoreUnavailable
+from statuspush.store.base import StoreUnavailable
+from statuspush.core.settings import PushSettings
 from statuspush.storage import damage
-from statuspush.store.sqlite import SqliteStore, commit
+from statuspush.store.sqlite import SqliteStore
+from statuspush.store.sqlite.sizes import Sizes
 
-commit._PROBE_SECONDS = 0
 NOW = 1_767_323_045_678
 
 async def main():
-    store = SqliteStore(sys.argv[1])
-    await store.open(NOW)
+    store = SqliteStore.open(sys.argv[1], NOW, sizes=Sizes(probe_seconds=0))
     await store.put_account("a", "A", b"", NOW)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
@@ -368,13 +362,13 @@ async def main():
         ]
         number += 500
         try:
-            await store.append_reports(make_batch(reports, VOICE_STATUS), NOW)
+            await store.append_reports([make_batch(reports, VOICE_STATUS)], NOW)
         except StoreUnavailable:
             break
         accepted += [report.sid for report in reports]
     assert (await store.get_account("a")).accepted_reports == len(accepted)
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert (await store.append_reports(make_batch(reports, VOICE_STATUS), NOW)).accepted == 500
+    assert (await store.append_reports([make_batch(reports, VOICE_STATUS)], NOW))[0].accepted == 500
     await store.close()
     print(len(accepted) + 500)
 
@@ -392,8 +386,7 @@ async def test_a_file_that_may_not_grow_refuses_and_heals(tmp_path):
         check=False,
     )
     assert run.returncode == 0, run.stderr
-    store = SqliteStore(path)
-    await store.open(1_767_323_045_678)
+    store = SqliteStore.open(path, 1_767_323_045_678)
     accepted = (await store.get_account("a")).accepted_reports
     await store.close()
     assert accepted == int(run.stdout.split()[-1]) > 500

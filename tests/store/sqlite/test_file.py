@@ -8,17 +8,25 @@ import sys
 
 import pytest
 
+from statuspush.core.contract import Mode, Wire
 from statuspush.core.errors import StoreRefused
+from statuspush.core.outcome import Outcome, Verdict
+from statuspush.core.settings import PushSettings
 from statuspush.storage.file import Schema
 from statuspush.store.sqlite import SqliteStore, file, migrate_file, schema_version
 
 NOW = 1_767_323_045_678
 OPEN = """
 import asyncio, sys
+from statuspush.core.contract import Mode, Wire
 from statuspush.core.errors import StoreRefused
+from statuspush.core.outcome import Outcome, Verdict
+from statuspush.core.settings import PushSettings
 from statuspush.store.sqlite import SqliteStore
+async def hold():
+    SqliteStore.open(sys.argv[1], 1767323045678)
 try:
-    asyncio.run(SqliteStore(sys.argv[1]).open(1767323045678))
+    asyncio.run(hold())
 except StoreRefused as refused:
     print(refused)
     sys.exit(3)
@@ -31,14 +39,12 @@ def path(tmp_path):
 
 
 async def open_and_close(path):
-    store = SqliteStore(path)
-    await store.open(NOW)
+    store = SqliteStore.open(path, NOW)
     await store.close()
 
 
 async def test_a_second_process_is_refused_in_plain_words(path):
-    store = SqliteStore(path)
-    await store.open(NOW)
+    store = SqliteStore.open(path, NOW)
     try:
         second = subprocess.run(
             [sys.executable, "-c", OPEN, str(path)],
@@ -55,10 +61,9 @@ async def test_a_second_process_is_refused_in_plain_words(path):
 
 
 async def test_a_second_store_of_one_process_is_refused_and_harms_nothing(path):
-    store = SqliteStore(path)
-    await store.open(NOW)
+    store = SqliteStore.open(path, NOW)
     with pytest.raises(StoreRefused, match="another statuspush process"):
-        await SqliteStore(path).open(NOW)
+        SqliteStore.open(path, NOW)
     with pytest.raises(StoreRefused):
         migrate_file(path)
     await store.put_account("a", "A", b"", NOW)
@@ -68,10 +73,9 @@ async def test_a_second_store_of_one_process_is_refused_and_harms_nothing(path):
 async def test_a_link_to_the_file_is_the_same_file(path, tmp_path):
     link = tmp_path / "link.db"
     link.symlink_to(path)
-    store = SqliteStore(path)
-    await store.open(NOW)
+    store = SqliteStore.open(path, NOW)
     with pytest.raises(StoreRefused, match="another statuspush process"):
-        await SqliteStore(link).open(NOW)
+        SqliteStore.open(link, NOW)
     await store.close()
 
 
@@ -80,8 +84,7 @@ async def test_a_file_given_as_a_link_is_opened(path, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     link = tmp_path / "elsewhere" / "link.db"
     link.symlink_to(path)
-    store = SqliteStore(link)
-    await store.open(1_767_323_045_678)
+    store = SqliteStore.open(link, 1_767_323_045_678)
     assert (await store.figures()).bytes_on_disk > 0
     await store.close()
 
@@ -94,7 +97,7 @@ async def test_the_lock_goes_with_the_store(path):
 async def test_a_refused_open_lets_the_next_one_in(path):
     path.write_bytes(b"no database at all" * 100)
     with pytest.raises(StoreRefused):
-        await SqliteStore(path).open(NOW)
+        SqliteStore.open(path, NOW)
     path.unlink()
     await open_and_close(path)
 
@@ -102,8 +105,7 @@ async def test_a_refused_open_lets_the_next_one_in(path):
 async def test_the_files_are_for_their_owner_only(path):
     mask = os.umask(0)
     try:
-        store = SqliteStore(path)
-        await store.open(NOW)
+        store = SqliteStore.open(path, NOW)
         await store.put_secret("a", b"b")
         for suffix in ("", "-wal", "-shm", "-lock"):
             found = stat.S_IMODE(os.stat(f"{path}{suffix}").st_mode)
@@ -123,27 +125,26 @@ async def test_a_file_has_our_mark_pages_and_journal(path):
 
 
 async def test_every_commit_is_synced(path):
-    store = SqliteStore(path)
-    await store.open(NOW)
+    store = SqliteStore.open(path, NOW)
     assert store._connection.execute("PRAGMA synchronous").fetchone() == (2,)
     await store.close()
 
 
 async def test_a_missing_directory_is_named(tmp_path):
     with pytest.raises(StoreRefused, match="nowhere"):
-        await SqliteStore(tmp_path / "nowhere" / "status.db").open(NOW)
+        SqliteStore.open(tmp_path / "nowhere" / "status.db", NOW)
 
 
 async def test_a_directory_is_no_database(tmp_path):
     (tmp_path / "status.db").mkdir()
     with pytest.raises(StoreRefused, match="cannot open the database"):
-        await SqliteStore(tmp_path / "status.db").open(NOW)
+        SqliteStore.open(tmp_path / "status.db", NOW)
 
 
 async def test_a_file_that_is_no_database_is_refused_untouched(path):
     path.write_bytes(b"important notes\n" * 1000)
     with pytest.raises(StoreRefused, match="not a database"):
-        await SqliteStore(path).open(NOW)
+        SqliteStore.open(path, NOW)
     assert path.read_bytes() == b"important notes\n" * 1000
 
 
@@ -154,7 +155,7 @@ async def test_another_programs_database_is_refused_untouched(path):
     connection.close()
     before = path.read_bytes()
     with pytest.raises(StoreRefused, match="another program"):
-        await SqliteStore(path).open(NOW)
+        SqliteStore.open(path, NOW)
     with pytest.raises(StoreRefused, match="another program"):
         migrate_file(path)
     assert path.read_bytes() == before
@@ -167,23 +168,21 @@ async def test_a_newer_schema_is_refused_untouched(path):
     connection.close()
     before = path.read_bytes()
     with pytest.raises(StoreRefused, match="schema version 99"):
-        await SqliteStore(path).open(NOW)
+        SqliteStore.open(path, NOW)
     assert path.read_bytes() == before
     assert schema_version(path) == (99, file.SCHEMA.migrations()[-1][0])
 
 
 async def test_an_older_schema_is_upgraded_and_keeps_its_data(path, monkeypatch):
-    store = SqliteStore(path)
-    await store.open(NOW)
+    store = SqliteStore.open(path, NOW)
     await store.put_account("a", "A", b"", NOW)
     await store.close()
     newest = file.SCHEMA.migrations()[-1][0]
     steps = [*file.SCHEMA.migrations(), (newest + 1, "CREATE TABLE further (a INTEGER) STRICT;")]
     monkeypatch.setattr(Schema, "migrations", lambda _: steps)
     assert schema_version(path) == (newest, newest + 1)
-    store = SqliteStore(path)
-    await store.open(NOW)
-    assert [account.name for account in await store.list_accounts()] == ["A"]
+    store = SqliteStore.open(path, NOW)
+    assert [account.name for account in (await store.list_accounts()).items] == ["A"]
     await store.close()
     assert schema_version(path) == (newest + 1, newest + 1)
     assert migrate_file(path) == (newest + 1, newest + 1)
@@ -208,15 +207,64 @@ async def test_a_migration_that_fails_leaves_the_file_at_its_version(path, monke
     ]
     monkeypatch.setattr(Schema, "migrations", lambda _: broken)
     with pytest.raises(StoreRefused, match="further"):
-        await SqliteStore(path).open(NOW)
+        SqliteStore.open(path, NOW)
     assert schema_version(path)[0] == newest
     monkeypatch.setattr(Schema, "migrations", lambda _: real)
     await open_and_close(path)
 
 
 async def test_after_close_the_log_is_in_the_file(path):
-    store = SqliteStore(path)
-    await store.open(NOW)
+    store = SqliteStore.open(path, NOW)
     await store.put_secret("a", b"b")
     await store.close()
     assert not path.with_name("status.db-wal").exists()
+
+
+async def test_a_file_of_the_fourth_version_keeps_settings_standing_and_claims(path, monkeypatch):
+    real = file.SCHEMA.migrations()
+    monkeypatch.setattr(Schema, "migrations", lambda _: real[:4])
+    migrate_file(path)
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute(
+        "INSERT INTO accounts VALUES (1, 'a', 'A', x'', 0, 'on', 'http://c', 'double', 7, 5000,"
+        " 3, 2.5, 9.5, 'whsec_x', '[[\"X-A\",\"1\"]]', 700)"
+    )
+    connection.execute(
+        "INSERT INTO progress VALUES (1, 4, 4, 1, 0, 0, 0, 0, 0, 0, 0, 2, 1, 'timeout', 5, NULL,"
+        " NULL, x'', 'words', NULL)"
+    )
+    connection.execute(
+        "INSERT INTO chunks VALUES (1, 1, 1, 3, 0, ?)", (b'{"sid":"s","mobile":"1"}',)
+    )
+    connection.execute("UPDATE progress SET next_seq = 2, push_cursor = 2")
+    connection.execute(
+        "INSERT INTO pushes (id, account, first_seq, count, state, attempts, failures, accepted_at,"
+        " due_at, token, claimed_until) VALUES (9, 1, 1, 1, 'sending', 1, 1, 0, 0, 8, 1)"
+    )
+    connection.execute("INSERT INTO attempts VALUES (9, 1, 5, 6, 'timeout', NULL, x'', 'words', 1)")
+    connection.close()
+    monkeypatch.setattr(Schema, "migrations", lambda _: real)
+    store = SqliteStore.open(path, NOW)
+    try:
+        account = await store.get_account("a")
+        assert account.push == PushSettings(
+            mode=Mode.ON,
+            url="http://c",
+            wire=Wire.DOUBLE,
+            max_reports=7,
+            max_bytes=5000,
+            max_in_flight=3,
+            connect_seconds=2.5,
+            timeout_seconds=9.5,
+            secret="whsec_x",
+            headers=(("X-A", "1"),),
+        )
+        assert account.learned_max_bytes == 700
+        assert account.health.consecutive_failures == 2
+        assert account.health.last_verdict == Verdict(Outcome.TIMEOUT, detail="words")
+        assert await store.take_back_claims(NOW, owner="local") == 1
+        (push,) = (await store.list_pushes("a", state=None, cursor=None, limit=9)).items
+        attempts = (await store.get_push(push.id)).attempts
+        assert [one.verdict.outcome for one in attempts] == [Outcome.TIMEOUT, Outcome.INTERRUPTED]
+    finally:
+        await store.close()

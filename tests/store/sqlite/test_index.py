@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from statuspush.core.batch import NO_TEXT, make_batch
 from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.lifecycle import State
-from statuspush.storage import sid_filter
+from statuspush.core.ranges import newest, united
 from statuspush.storage.sid_filter import SidFilter, make_filter
 from statuspush.store.sqlite import lookups
-from statuspush.store.sqlite.ranges import newest, united
 from statuspush.store.sqlite.runs import sort_run
 from statuspush.store.sqlite.tail import UNIQUE, Tail
 
@@ -24,16 +23,16 @@ KEYS = st.lists(st.integers(0, 2**64 - 1), max_size=60)
 RANGES = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=8)
 
 
-@pytest.fixture(autouse=True)
-def _small_filter(monkeypatch):
-    monkeypatch.setattr(sid_filter, "ROWS", 1 << 12)
+ROWS = 1 << 12
+SMALL_RUNS = {"run_reports": 4, "filter_rows": ROWS}
 
 
 def uint64(keys):
     return np.array(keys, np.uint64)
 
 
-async def test_reports_are_sorted_into_runs_behind_the_log(small_runs, desk):
+@pytest.mark.sizes(**SMALL_RUNS)
+async def test_reports_are_sorted_into_runs_behind_the_log(desk):
     await desk.account()
     for _ in range(6):
         await desk.submit(3)
@@ -53,7 +52,8 @@ async def test_a_tail_that_is_not_full_is_sorted_when_it_is_old(desk):
     assert desk.store._log.tails[-1].reports == 0
 
 
-async def test_more_runs_than_the_filter_was_made_for_are_all_looked_at(small_runs, desk):
+@pytest.mark.sizes(**SMALL_RUNS)
+async def test_more_runs_than_the_filter_was_made_for_are_all_looked_at(desk):
     await desk.account()
     for _ in range(70):
         await desk.submit(4)
@@ -69,10 +69,10 @@ async def test_more_runs_than_the_filter_was_made_for_are_all_looked_at(small_ru
 @settings(max_examples=50, deadline=None)
 @given(runs=st.lists(KEYS, min_size=1, max_size=12), removed=st.sets(st.integers(0, 11)))
 def test_a_filter_never_misses_a_sid_of_a_run_it_has(runs, removed):
-    added, loaded = SidFilter(), SidFilter()
+    added, loaded = SidFilter(ROWS), SidFilter(ROWS)
     for run, keys in enumerate(runs):
         added.assign(run, added.prepare(uint64(keys)))
-    loaded.load((run, make_filter(uint64(keys))) for run, keys in enumerate(runs))
+    loaded.load((run, make_filter(uint64(keys), ROWS)) for run, keys in enumerate(runs))
     for filters in (added, loaded):
         for run in removed:
             filters.remove(run)
@@ -113,7 +113,7 @@ def test_a_run_has_no_entries_for_reports_without_uid():
     for seq, uid in enumerate([NO_TEXT, 5, NO_TEXT]):
         chunk, _ = tail.begin_chunk(1, seq, 1)
         tail.add_reports(one_report(seq + 1, 9, uid), [seq + 1], [chunk], [1], 0)
-    entries = [len(block) // 12 for key, _, block in sort_run(tail).blocks if key == 2]
+    entries = [len(block) // 12 for key, _, block in sort_run(tail, ROWS).blocks if key == 2]
     assert entries == [1]
 
 
@@ -148,9 +148,7 @@ async def test_a_look_up_never_shows_what_is_not_committed(watch, watched):
 
     watch.on_before = hold
     reports = desk.reports(1)
-    task = asyncio.create_task(
-        desk.store.append_reports(make_batch(reports, VOICE_STATUS), desk.now)
-    )
+    task = asyncio.create_task(desk.append_batch(make_batch(reports, VOICE_STATUS), desk.now))
     try:
         await asyncio.to_thread(reached.wait, 10)
         assert await desk.find(sid="sid-1") == []
@@ -161,14 +159,13 @@ async def test_a_look_up_never_shows_what_is_not_committed(watch, watched):
     assert len(await desk.find(sid="sid-1")) == 1
 
 
-async def test_a_look_up_during_which_a_run_is_made_finds_its_reports(
-    small_runs, desk, monkeypatch
-):
+@pytest.mark.sizes(**SMALL_RUNS)
+async def test_a_look_up_during_which_a_run_is_made_finds_its_reports(desk, monkeypatch):
     await desk.account()
     reports = desk.reports(4)
-    await desk.store.append_reports(make_batch(reports, VOICE_STATUS), desk.now)
+    await desk.append_batch(make_batch(reports, VOICE_STATUS), desk.now)
     further = desk.reports(1)
-    await desk.store.append_reports(make_batch(further, VOICE_STATUS), desk.now)
+    await desk.append_batch(make_batch(further, VOICE_STATUS), desk.now)
     looked, go_on = threading.Event(), threading.Event()
     real = lookups.find_in_runs
 
@@ -189,11 +186,12 @@ async def test_a_look_up_during_which_a_run_is_made_finds_its_reports(
     assert [report.state for report in await task] == [State.WAITING]
 
 
-async def test_runs_already_written_in_part_are_written_again_after_a_restart(small_runs, desk):
+@pytest.mark.sizes(**SMALL_RUNS)
+async def test_runs_already_written_in_part_are_written_again_after_a_restart(desk):
     await desk.account("a")
     await desk.account("b")
     for _ in range(4):
-        await desk.store.append_reports(
+        await desk.append_batch(
             make_batch([*desk.reports(1, "a"), *desk.reports(1, "b")], VOICE_STATUS), desk.now
         )
     for _ in range(20):

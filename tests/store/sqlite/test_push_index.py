@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 
 from statuspush.core.contract import Mode
 from statuspush.core.lifecycle import State
+from statuspush.core.settings import PushSettings
 from statuspush.storage.file import Schema
-from statuspush.store.base import PushSettings, StoreUnavailable
-from statuspush.store.sqlite import SqliteStore, file, push_index
+from statuspush.store.base import StoreUnavailable
+from statuspush.store.sqlite import SqliteStore, file
 from statuspush.store.sqlite.push_index import DirectoryStep, PushIndex
+from statuspush.store.sqlite.sizes import Sizes
 
 PUSHES = st.lists(st.tuples(st.integers(1, 3), st.integers(1, 2000)), max_size=30)
 """(account, first seq)"""
@@ -25,7 +27,7 @@ class Shelf:
         for _, sql in file.SCHEMA.migrations():
             self.connection.executescript(sql)
         self.rows = [(number * 10, *push) for number, push in enumerate(pushes, 1)]
-        self.index = PushIndex()
+        self.index = PushIndex(Sizes(push_page=3))
         self.index.recent.add(self.rows[:in_directory])
         if in_directory:
             step = DirectoryStep(self.connection, self.index.recent, in_directory)
@@ -36,30 +38,32 @@ class Shelf:
         else:
             self.index.recent.add(self.rows)
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.connection.close()
+
     def of(self, account):
         return [(push, seq) for push, owner, seq in self.rows if owner == account]
 
 
-@pytest.fixture(autouse=True)
-def _small_pieces(monkeypatch):
-    monkeypatch.setattr(push_index, "_PIECE", 3)
-
-
 @given(pushes=PUSHES, share=st.floats(0, 1), below=st.integers(0, 320))
 def test_the_newest_pushes_of_an_account_come_first(pushes, share, below):
-    shelf = Shelf(pushes, int(share * len(pushes)))
-    for account in (1, 2, 3):
-        found = [p for part in shelf.index.newest(shelf.connection, account, below) for p in part]
-        assert found == sorted((p for p, _ in shelf.of(account) if p < below), reverse=True)
+    with Shelf(pushes, int(share * len(pushes))) as shelf:
+        for account in (1, 2, 3):
+            parts = shelf.index.newest(shelf.connection, account, below)
+            found = [push for part in parts for push in part]
+            assert found == sorted((p for p, _ in shelf.of(account) if p < below), reverse=True)
 
 
 @given(pushes=PUSHES, share=st.floats(0, 1), first=st.integers(0, 320), end=st.integers(0, 320))
 def test_the_pushes_between_two_ids_come_oldest_first(pushes, share, first, end):
-    shelf = Shelf(pushes, int(share * len(pushes)))
-    for account in (1, 2, 3):
-        parts = shelf.index.oldest(shelf.connection, account, first, end)
-        found = [push for part in parts for push in part]
-        assert found == sorted(p for p, _ in shelf.of(account) if first <= p < end)
+    with Shelf(pushes, int(share * len(pushes))) as shelf:
+        for account in (1, 2, 3):
+            parts = shelf.index.oldest(shelf.connection, account, first, end)
+            found = [push for part in parts for push in part]
+            assert found == sorted(p for p, _ in shelf.of(account) if first <= p < end)
 
 
 @given(
@@ -68,16 +72,16 @@ def test_the_pushes_between_two_ids_come_oldest_first(pushes, share, first, end)
     ranges=st.lists(st.tuples(st.integers(1, 2500), st.integers(0, 600)), min_size=1, max_size=3),
 )
 def test_pushes_that_may_hold_a_report_are_all_found(pushes, share, ranges):
-    shelf = Shelf(pushes, int(share * len(pushes)))
     wanted = [(first, first + count) for first, count in ranges]
-    for account in (1, 2, 3):
-        found = shelf.index.holding(shelf.connection, account, wanted)
-        for (first, end), ids in zip(wanted, found, strict=True):
-            assert ids == {p for p, seq in shelf.of(account) if first - 500 < seq < end}
+    with Shelf(pushes, int(share * len(pushes))) as shelf:
+        for account in (1, 2, 3):
+            found = shelf.index.holding(shelf.connection, account, wanted)
+            for (first, end), ids in zip(wanted, found, strict=True):
+                assert ids == {p for p, seq in shelf.of(account) if first - 500 < seq < end}
 
 
-async def test_pushes_are_sorted_into_the_directory_when_they_are_many(desk, monkeypatch):
-    monkeypatch.setattr(push_index, "RUN_PUSHES", 5)
+@pytest.mark.sizes(run_pushes=5)
+async def test_pushes_are_sorted_into_the_directory_when_they_are_many(desk):
     await desk.account()
     for _ in range(12):
         await desk.submit(1)
@@ -91,8 +95,8 @@ async def test_pushes_are_sorted_into_the_directory_when_they_are_many(desk, mon
     assert await desk.pushes() == before
 
 
-async def test_the_directory_shrinks_with_retention(desk, monkeypatch):
-    monkeypatch.setattr(push_index, "RUN_PUSHES", 5)
+@pytest.mark.sizes(run_pushes=5)
+async def test_the_directory_shrinks_with_retention(desk):
     await desk.account()
     for _ in range(6):
         await desk.submit(1)
@@ -105,11 +109,9 @@ async def test_the_directory_shrinks_with_retention(desk, monkeypatch):
 
 
 @pytest.mark.parametrize("layout", ["sqlite"], indirect=True)
-async def test_a_step_of_the_directory_that_is_not_stored_is_done_again(
-    watch, watched, monkeypatch
-):
+@pytest.mark.sizes(run_pushes=3)
+async def test_a_step_of_the_directory_that_is_not_stored_is_done_again(watch, watched):
     desk = watched
-    monkeypatch.setattr(push_index, "RUN_PUSHES", 3)
     await desk.account()
     for _ in range(4):
         await desk.submit(1)
@@ -145,8 +147,7 @@ async def test_pushes_of_a_file_of_the_first_version_are_found(tmp_path, monkeyp
     )
     connection.close()
     monkeypatch.setattr(Schema, "migrations", lambda _: real)
-    store = SqliteStore(path)
-    await store.open(now)
+    store = SqliteStore.open(path, now)
     try:
         for state, counts in ((None, [1, 2]), (State.DELIVERED, [2]), (State.WAITING, [1])):
             page = await store.list_pushes("a", state=state, cursor=None, limit=10)

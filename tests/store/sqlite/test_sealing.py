@@ -10,7 +10,6 @@ from statuspush.core.batch import make_batch
 from statuspush.core.contract import Mode
 from statuspush.core.kinds import VOICE_STATUS
 from statuspush.store.base import StoreBroken
-from statuspush.store.sqlite import push_index
 
 from .conftest import error
 
@@ -30,7 +29,7 @@ def once(part):
 
 async def append(desk, reports):
     """Without the desk's upkeep."""
-    return await desk.store.append_reports(make_batch(reports, VOICE_STATUS), desk.now)
+    return await desk.append_batch(make_batch(reports, VOICE_STATUS), desk.now)
 
 
 async def until_a_run_is_next(desk):
@@ -103,11 +102,9 @@ async def test_a_run_refuses_duplicates_from_its_commit_on(watch, watched):
     desk.layout.check(desk.store)
 
 
-async def test_sorted_pushes_that_waited_through_a_failed_commit_are_not_written(
-    watch, watched, monkeypatch
-):
+@pytest.mark.sizes(run_pushes=2)
+async def test_sorted_pushes_that_waited_through_a_failed_commit_are_not_written(watch, watched):
     desk = watched
-    monkeypatch.setattr(push_index, "RUN_PUSHES", 2)
     await desk.account(max_reports=1)
     await desk.submit(3)
     await desk.deliver_all()

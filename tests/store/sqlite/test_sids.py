@@ -1,6 +1,7 @@
 """Facts about accounts that number their reports alike: one pays nothing for the others."""
 
 import sqlite3
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -34,12 +35,10 @@ async def test_a_report_is_not_compared_with_those_of_other_accounts(watch, watc
     watch.statements.clear()
     for number in (7, 8):
         one = make_batch([desk.report(number, "new")], VOICE_STATUS)
-        assert (await desk.store.append_reports(one, desk.now)).accepted == 1
+        assert (await desk.append_batch(one, desk.now)).accepted == 1
     everybody = [desk.report(9, f"a{number}") for number in range(30)]
     more = [desk.report(number, "new") for number in range(20, 50)]
-    assert (
-        await desk.store.append_reports(make_batch(more, VOICE_STATUS), desk.now)
-    ).accepted == 30
+    assert (await desk.append_batch(make_batch(more, VOICE_STATUS), desk.now)).accepted == 30
     assert reads(watch) == []
     assert (await desk.append([*everybody, desk.report(9, "new")])).duplicates == 30
 
@@ -101,11 +100,12 @@ async def test_sids_of_a_file_of_the_second_version_are_known(tmp_path, monkeypa
     connection.close()
     monkeypatch.setattr(Schema, "migrations", lambda _: real)
     for _ in range(2):
-        store = SqliteStore(path)
-        await store.open(NOW)
+        store = SqliteStore.open(path, NOW)
         for account, sids in (("a1", ("s10", "s11")), ("a2", ("s20", "s21"))):
             known = make_batch([new_desk.report(1, account, sid=sid) for sid in sids], VOICE_STATUS)
-            assert (await store.append_reports(known, NOW)).duplicates == 2
+            (appended,) = await store.append_reports([known], NOW)
+            assert appended.duplicates == 2
         await store.close()
-    (size,) = sqlite3.connect(path).execute("SELECT length(filter) FROM runs").fetchone()
+    with closing(sqlite3.connect(path)) as connection:
+        (size,) = connection.execute("SELECT length(filter) FROM runs").fetchone()
     assert size == len(bits)

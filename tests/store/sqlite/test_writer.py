@@ -21,7 +21,7 @@ async def doomed(layout, new_desk):
 
 async def append(desk):
     return await asyncio.wait_for(
-        desk.store.append_reports(make_batch(desk.reports(1), VOICE_STATUS), desk.now), 5
+        desk.append_batch(make_batch(desk.reports(1), VOICE_STATUS), desk.now), 5
     )
 
 
@@ -86,7 +86,7 @@ async def test_a_writer_that_ends_leaves_nobody_waiting(doomed):
 async def test_a_verb_with_a_defect_fails_alone_with_its_own_error(desk):
     await desk.account()
     results = await asyncio.gather(
-        desk.store.append_reports(make_batch([desk.report(1)], VOICE_STATUS), desk.now),
+        desk.append_batch(make_batch([desk.report(1)], VOICE_STATUS), desk.now),
         desk.store.put_account("x", "\ud800", b"", desk.now),
         return_exceptions=True,
     )

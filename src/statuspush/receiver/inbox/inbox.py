@@ -9,8 +9,8 @@ from typing import Any, Final, TypeVar
 import msgspec
 import numpy as np
 
-from statuspush.clock import Milliseconds
 from statuspush.core.kinds import Kind
+from statuspush.core.moment import Milliseconds
 from statuspush.receiver.inbox.seen import Seen, mark
 from statuspush.receiver.inbox.writer import CallFailed, Verb, Writer
 from statuspush.storage.checkpoint import Checkpoints

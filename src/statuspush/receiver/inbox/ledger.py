@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from statuspush.clock import Milliseconds
 from statuspush.core.lines import read_line
+from statuspush.core.moment import Milliseconds
 
 
 class Trouble(msgspec.Struct, frozen=True):
@@ -104,9 +104,9 @@ def list_troubles(
 ) -> list[Trouble]:
     """Dead letters, or with ``dead=False`` all troubles, the newest first."""
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM troubles WHERE (due_at IS NULL OR NOT ?1)"
-        " AND (?2 IS NULL OR sid = ?2) ORDER BY id DESC LIMIT ?3",
-        (dead, sid, limit),
+        f"SELECT {_COLUMNS} FROM troubles WHERE (due_at IS NULL OR NOT :dead)"
+        " AND (:sid IS NULL OR sid = :sid) ORDER BY id DESC LIMIT :limit",
+        {"dead": dead, "sid": sid, "limit": limit},
     )
     return [Trouble(*row) for row in rows]
 

@@ -16,10 +16,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from statuspush.clock import Milliseconds
 from statuspush.core.batch import fingerprint
 from statuspush.core.kinds import Kind
 from statuspush.core.lines import read_line
+from statuspush.core.moment import Milliseconds
 from statuspush.storage.sid_filter import SidFilter, make_filter
 
 RUN_REPORTS: Final = 65_536

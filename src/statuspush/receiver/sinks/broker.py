@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from statuspush.core.errors import InputError, ServiceError
 from statuspush.core.kinds import Received
+from statuspush.extras import missing
 
 TIMEOUT_SECONDS: Final = 30.0
 """For a batch, and for connecting."""
@@ -53,9 +54,7 @@ class BrokerSink(ABC):
         try:
             broker = self._make()
         except ImportError as error:
-            raise InputError(
-                f"{self._scheme} needs a library: pip install 'statuspush[brokers]'"
-            ) from error
+            raise missing("brokers", self._scheme) from error
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 await broker.connect()

@@ -71,12 +71,16 @@ class CommandSink:
         process = self._running
         # Once it has been waited for, its number may be another's.
         if process is not None and process.returncode is None:
+            if os.name == "nt":  # it has no process groups like ours
+                process.kill()
+                return
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
 
 
 def _last_words(said: IO[bytes]) -> str:
     size = os.fstat(said.fileno()).st_size
-    text = os.pread(said.fileno(), _TOLD_BYTES, max(0, size - _TOLD_BYTES))
+    said.seek(max(0, size - _TOLD_BYTES))
+    text = said.read(_TOLD_BYTES)
     stripped = text.decode(errors="replace").strip()
     return f": {stripped}" if stripped else ""

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import fcntl
 import itertools
 import os
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from typing import Final
 from statuspush.clock import Clock, SteadyClock
 from statuspush.core.errors import ServiceError
 from statuspush.core.kinds import Received
+from statuspush.storage.locks import lock
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 """A file that has grown to this size is followed by another one."""
@@ -20,6 +20,9 @@ OPEN: Final = ".open"
 """Suffix of the file that is being written; without it a file is complete and never changes."""
 
 _BLOCK: Final = 64 * 1024
+_WINDOWS: Final = os.name == "nt"
+_BINARY: Final = getattr(os, "O_BINARY", 0)
+"""Windows takes files for text otherwise."""
 
 
 class JsonLinesSink:
@@ -87,14 +90,14 @@ class JsonLinesSink:
                 continue
             self._path = self._directory / (name + OPEN)
             with contextlib.suppress(FileExistsError):
-                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | _BINARY
                 # The owner's alone: reports hold telephone numbers.
                 self._file = os.open(self._path, flags, 0o600)
                 break
         assert self._file is not None
         self._day, self._size = day, 0
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(self._file)
             self._sync_directory()
         except BaseException:
             self._abandon()
@@ -103,10 +106,7 @@ class JsonLinesSink:
     def _complete(self) -> None:
         file, self._file = self._file, None
         if file is not None:
-            try:
-                self._finish(self._path, self._size)
-            finally:
-                os.close(file)
+            self._finish(file, self._path, self._size)
 
     def _abandon(self) -> None:
         """Leave a file that could not be written to the next :meth:`_recover`.
@@ -124,27 +124,38 @@ class JsonLinesSink:
         """Complete files that no living process writes."""
         self._directory.mkdir(parents=True, exist_ok=True)
         for path in sorted(self._directory.glob(f"voice-*.jsonl{OPEN}")):
-            file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            file = os.open(path, os.O_RDWR | _BINARY)
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                lock(file)
                 whole = _whole_lines(file)
                 os.ftruncate(file, whole)
                 os.fsync(file)
-                self._finish(path, whole)
-            except BlockingIOError:
-                continue  # another process writes it
-            finally:
+            except BlockingIOError:  # another process writes it
                 os.close(file)
+            except BaseException:
+                os.close(file)
+                raise
+            else:
+                self._finish(file, path, whole)
 
-    def _finish(self, path: Path, size: int) -> None:
-        if size:
-            path.rename(path.with_suffix(""))
-        else:
-            path.unlink()
+    def _finish(self, file: int, path: Path, size: int) -> None:
+        """Give a complete file its name and close it; an empty one is removed."""
+        if _WINDOWS:  # it renames no open file
+            os.close(file)
+        try:
+            if size:
+                path.rename(path.with_suffix(""))
+            else:
+                path.unlink()
+        finally:
+            if not _WINDOWS:  # its lock is held until it has its name
+                os.close(file)
         self._sync_directory()
 
     def _sync_directory(self) -> None:
-        directory = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        if _WINDOWS:  # it syncs no directory
+            return
+        directory = os.open(self._directory, os.O_RDONLY)
         try:
             os.fsync(directory)
         finally:
@@ -156,7 +167,8 @@ def _whole_lines(file: int) -> int:
     end = os.fstat(file).st_size
     while end:
         start = max(0, end - _BLOCK)
-        newline = os.pread(file, end - start, start).rfind(b"\n")
+        os.lseek(file, start, os.SEEK_SET)
+        newline = os.read(file, end - start).rfind(b"\n")
         if newline >= 0:
             return start + newline + 1
         end = start

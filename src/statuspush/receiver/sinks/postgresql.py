@@ -11,6 +11,7 @@ import msgspec
 
 from statuspush.core.errors import InputError, ServiceError
 from statuspush.core.kinds import VOICE_STATUS, Kind, Received
+from statuspush.extras import missing
 
 if TYPE_CHECKING:
     import psycopg
@@ -55,9 +56,7 @@ class PostgresqlSink:
         try:
             import psycopg  # noqa: PLC0415 - an extra
         except ImportError as error:
-            raise InputError(
-                "PostgreSQL needs a library: pip install 'statuspush[postgresql]'"
-            ) from error
+            raise missing("postgresql", "PostgreSQL") from error
         try:
             await self._connect()
         except (psycopg.Error, OSError, TimeoutError) as error:

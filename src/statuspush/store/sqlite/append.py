@@ -13,13 +13,14 @@ from itertools import chain, repeat
 
 import numpy as np
 
-from statuspush.clock import Milliseconds
-from statuspush.core.batch import Batch
+from statuspush.core.batch import Batch, join_batches
 from statuspush.core.fragment import uniques_in
 from statuspush.core.kinds.kind import SEARCH_KEYS
+from statuspush.core.moment import Milliseconds
 from statuspush.storage.marks import Fingerprints, mark_of, marks_of
+from statuspush.store.base import Appended, OtherKind, UnknownAccounts, Unsuited
 from statuspush.store.sqlite.chunks import CHUNK_REPORTS, OpenChunk
-from statuspush.store.sqlite.hot import AccountState
+from statuspush.store.sqlite.hot import AccountState, Totals
 from statuspush.store.sqlite.log import ReportLog
 from statuspush.store.sqlite.runs import find_in_runs
 from statuspush.store.sqlite.tail import UNIQUE, Tail
@@ -31,27 +32,50 @@ _Name = tuple[int, str]
 class Appends:
     """Appends batches to the log."""
 
-    def __init__(self, connection: sqlite3.Connection, log: ReportLog) -> None:
+    def __init__(self, connection: sqlite3.Connection, log: ReportLog, totals: Totals) -> None:
         self._connection = connection
         self._log = log
+        self._totals = totals
 
     def append(
-        self, states: Sequence[AccountState], batch: Batch, now: Milliseconds
-    ) -> tuple[Sequence[AccountState], int]:
-        """Append what is new; return the accounts that gained reports, and how many in all.
+        self, accounts: Mapping[str, AccountState], batches: Sequence[Batch], now: Milliseconds
+    ) -> tuple[Sequence[AccountState], list[Appended | Unsuited]]:
+        """Append what is new of submissions, each whole or not at all.
 
-        :param states: the accounts of the batch, in its order.
+        Returns the accounts that gained reports, and the result of each submission.
+
+        :param accounts: all accounts by name.
         """
-        found = _marks(states, batch)
+        results: list[Appended | Unsuited] = []
+        good: list[Batch] = []
+        states: list[AccountState] = []
+        kind = self._log.kind.name
+        for batch in batches:
+            try:
+                found_states = [accounts[account] for account in batch.accounts]
+            except KeyError:
+                results.append(UnknownAccounts(frozenset(batch.accounts) - accounts.keys()))
+                continue
+            if batch.kind != kind:
+                results.append(OtherKind(dict.fromkeys(batch.accounts, kind)))
+            else:
+                states += found_states
+                good.append(batch)
+                results.append(Appended(batch.reports, 0))
+        if not good:
+            return (), results
+        joined = good[0] if len(good) == 1 else join_batches(good)
+        found = _marks(states, joined)
         in_runs = self._log.filter.look(found)
         marks: list[int] = found.tolist()
-        known = self._known(states, batch, marks, in_runs)
+        known = self._known(states, joined, marks, in_runs)
         if known:
-            states, batch = _without(states, batch, known)
-            marks = _marks(states, batch).tolist()
+            results = _without_duplicates(results, known)
+            states, joined = _without(states, joined, known)
+            marks = _marks(states, joined).tolist()
         if marks:
-            self._store(states, batch, marks, now)
-        return states, len(marks)
+            self._store(states, joined, marks, now)
+        return states, results
 
     # what is known
 
@@ -138,30 +162,52 @@ class Appends:
         growing = self._log.memory.growing
         chunks: list[int] = []
         counts: list[int] = []
+        waiting = 0
         for state, count, body in zip(states, batch.counts, batch.bodies, strict=True):
+            if not state.off:
+                waiting += count
             chunk = growing.get(state.id)
             if chunk is not None and chunk.count + count <= CHUNK_REPORTS:
                 chunk.bodies.append(body)
                 chunk.count += count
                 chunk.held.end_seq += count
-                state.next_seq += count
+                state.progress.next_seq += count
                 chunks.append(chunk.id)
                 counts.append(count)
                 continue
-            for part, fragments in _parts(count, body):
+            parts = ((count, body),) if count <= CHUNK_REPORTS else _parts(body)
+            for part, fragments in parts:
                 chunks.append(self._begin(tail, state, part, fragments, now))
                 counts.append(part)
+        self._totals.reports += waiting
         tail.add_reports(batch.keys, marks, chunks, counts, now)
 
     def _begin(
         self, tail: Tail, state: AccountState, count: int, body: bytes, now: Milliseconds
     ) -> int:
         """A chunk of the account that begins with these reports; returns its id."""
-        first_seq = state.next_seq
+        first_seq = state.progress.next_seq
         chunk, held = tail.begin_chunk(state.id, first_seq, count)
         self._log.memory.begin(OpenChunk(chunk, state.id, first_seq, count, now, [body], held))
-        state.next_seq = first_seq + count
+        state.progress.next_seq = first_seq + count
         return chunk
+
+
+def _without_duplicates(
+    results: Sequence[Appended | Unsuited], known: Collection[int]
+) -> list[Appended | Unsuited]:
+    """The results when the reports at these places of all good submissions are duplicates."""
+    counted: list[Appended | Unsuited] = []
+    at = 0
+    for result in results:
+        if isinstance(result, Unsuited):
+            counted.append(result)
+            continue
+        end = at + result.accepted
+        duplicates = sum(at <= place < end for place in known)
+        counted.append(Appended(result.accepted - duplicates, duplicates))
+        at = end
+    return counted
 
 
 def _marks(states: Sequence[AccountState], batch: Batch) -> "array[int] | Fingerprints":
@@ -177,12 +223,10 @@ def _marks(states: Sequence[AccountState], batch: Batch) -> "array[int] | Finger
     return marks_of(np.frombuffer(batch.keys, np.uint64, size // 8), accounts)
 
 
-def _parts(count: int, body: bytes) -> Sequence[tuple[int, bytes]]:
-    """(count, fragments) of the chunks that an account's reports are too many for one of."""
-    if count <= CHUNK_REPORTS:
-        return ((count, body),)
+def _parts(body: bytes) -> Sequence[tuple[int, bytes]]:
+    """(count, fragments) of the chunks for reports that are too many for one."""
     lines = body.split(b"\n")
-    starts = range(0, count, CHUNK_REPORTS)
+    starts = range(0, len(lines), CHUNK_REPORTS)
     parts = [lines[start : start + CHUNK_REPORTS] for start in starts]
     return [(len(part), b"\n".join(part)) for part in parts]
 

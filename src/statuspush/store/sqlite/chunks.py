@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from statuspush.clock import Milliseconds
+from statuspush.core.moment import Milliseconds
 from statuspush.store.sqlite.tail import AccountChunks
 
 CHUNK_REPORTS: Final = 500
@@ -34,9 +34,9 @@ class Chunk(msgspec.Struct, frozen=True, gc=False):
 
     def part(self, first: int, end: int) -> bytes:
         """The fragments of seqs in [first, end) that it holds, newline-joined."""
-        first, end = max(first, self.first_seq), min(end, self.first_seq + self.count)
-        if end - first == self.count:
+        if first <= self.first_seq and self.first_seq + self.count <= end:
             return self.body
+        first, end = max(first, self.first_seq), min(end, self.first_seq + self.count)
         return b"\n".join(self.body.split(b"\n")[first - self.first_seq : end - self.first_seq])
 
 

@@ -5,37 +5,30 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from msgspec.structs import replace
 
-from statuspush.clock import Milliseconds
-from statuspush.core.contract import Mode
 from statuspush.core.kinds.kind import Kind
-from statuspush.core.lifecycle import State
+from statuspush.core.lifecycle import Retry
+from statuspush.core.moment import Milliseconds
 from statuspush.core.outcome import INTERRUPTED
+from statuspush.core.push import Attempt, Claim, Push, claimed, cut, record, returned, split
+from statuspush.core.turn import Turn
 from statuspush.core.wire import fit
 from statuspush.store import push_id
-from statuspush.store.base import Attempt, ClaimedPush, PushSettings, StoreBroken
+from statuspush.store.base import ClaimedPush, StoreBroken
 from statuspush.store.sqlite.chunks import Chunk
-from statuspush.store.sqlite.hot import AccountState, PushUnderWay, Turns
+from statuspush.store.sqlite.hot import AccountState
 from statuspush.store.sqlite.log import ReportLog
 from statuspush.store.sqlite.pushes import Pushes
+from statuspush.store.sqlite.turns import Turns
 
-_Claim = tuple[AccountState, PushUnderWay]
-
-
-def size_cap(settings: PushSettings) -> int | None:
-    """The byte cap in force: the account's own, or the one learned from an answer of 413."""
-    own, learned = settings.max_bytes, settings.learned_max_bytes
-    if own is None or learned is None:
-        return own if learned is None else learned
-    return min(own, learned)
+_Claimed = tuple[AccountState, Push]
 
 
-class _Turn(msgspec.Struct, gc=False):
+class _Send(msgspec.Struct, gc=False):
     """What an account sends in its turn: a push that waits, or a range to cut."""
 
     state: AccountState
-    push: PushUnderWay | None
+    push: Push | None
     first_seq: int
     end_seq: int
     chunks: Sequence[int]
@@ -53,212 +46,212 @@ class Claims:
         self._pushes = pushes
         self._turns = turns
 
-    def __len__(self) -> int:
-        return len(self._pushes.claimed)
-
     # claiming
 
     def claim(
-        self, now: Milliseconds, *, limit: int, suspect_limit: int, lease_ms: int
+        self, now: Milliseconds, *, limit: int, suspect_limit: int, lease_ms: int, owner: str
     ) -> list[ClaimedPush]:
-        """See :meth:`statuspush.store.base.Store.claim_pushes`."""
-        turns = self._take_turns(now, limit, suspect_limit)
-        chunks = self._log.read(self._connection, {c for turn in turns for c in turn.chunks})
-        claimed: list[ClaimedPush] = []
-        cut: list[PushUnderWay] = []
-        again: list[PushUnderWay] = []
-        for turn in turns:
-            held = [chunks[c] for c in turn.chunks if c in chunks]
-            _check(turn, held)
-            fragments, count = _fragments(turn, held, self._log.kind)
-            if turn.push is None:
-                accepted_at = held[0].accepted_at if held else now
-                push = self._cut(turn, count, accepted_at, now)
-                cut.append(push)
-            else:
-                push = turn.push
-                if count < push.count:  # a redrive, or the half of a push, still too large
-                    self._split(turn.state, push, count, now)
-                again.append(push)
-            claimed.append(self._hand_out(turn.state, push, fragments, now + lease_ms))
-            if turn.cap is not None:
-                self._turns.consider(turn.state, now)
-        self._pushes.insert(cut, State.SENDING)
-        self._connection.executemany(
-            "UPDATE pushes SET state = 'sending', count = ?, token = ?, claimed_until = ?"
-            " WHERE id = ?",
-            [(push.count, push.token, push.claimed_until, push.id) for push in again],
-        )
-        return claimed
-
-    def _take_turns(self, now: Milliseconds, limit: int, suspect_limit: int) -> list[_Turn]:
+        """See :meth:`statuspush.store.base.Dispatching.claim_pushes`."""
         self._turns.advance(now)
-        self._pushes.last_token = max(self._pushes.last_token, push_id.first_id_at(now) - 1)
-        turns: list[_Turn] = []
-        for state in self._turns.take(now, limit=limit, suspect_limit=suspect_limit):
-            turn = self._turn(state, now)
-            turns.append(turn)
-            state.in_flight += 1
-            if turn.cap is None:  # else the cut may turn out shorter
+        left = [limit, suspect_limit]
+        result: list[ClaimedPush] = []
+        new: list[Push] = []
+        again: list[Push] = []
+        # In each round every account has at most one turn.
+        while sends := [
+            self._send(state, turn)
+            for state, turn in self._turns.take(now, limit=left[0], suspect_limit=left[1])
+        ]:
+            chunks = self._log.read(self._connection, {c for send in sends for c in send.chunks})
+            for send in sends:
+                state = send.state
+                suspect = state.progress.standing.suspect
+                left[suspect] -= 1
+                held = [chunks[c] for c in send.chunks if c in chunks]
+                _check(send, held)
+                fragments, count = _fragments(send, held, self._log.kind)
+                claim = Claim(
+                    self._pushes.new_token(now), now + lease_ms, owner, state.settings.url
+                )
+                if send.push is None:
+                    push = self._cut(send, count, held[0].accepted_at, claim, now)
+                    new.append(push)
+                else:
+                    push = self._claim(send.push, state, count, claim, now)
+                    again.append(push)
+                result.append(_handed_out(state, push, fragments, suspect=suspect))
+                self._pushes.claimed[result[-1].id] = (state, push)
                 self._turns.consider(state, now)
-        return turns
+        self._pushes.insert(new)
+        if again:
+            self._pushes.write_claims(again)
+        return result
 
-    def _turn(self, state: AccountState, now: Milliseconds) -> _Turn:
-        cap = size_cap(state.settings)
-        push = state.first_waiting()
-        if push is not None and push.due_at <= now:
-            push.token = self._new_token()  # at once: it may be the account's turn again
+    def _cut(
+        self,
+        send: _Send,
+        count: int,
+        accepted_at: Milliseconds,
+        claim: Claim,
+        now: Milliseconds,
+    ) -> Push:
+        state = send.state
+        push = cut(
+            self._pushes.new_id(now),
+            state.id,
+            first_seq=send.first_seq,
+            count=count,
+            accepted_at=accepted_at,
+            claim=claim,
+            now=now,
+        )
+        state.cut(push)
+        return push
+
+    def _claim(
+        self, push: Push, state: AccountState, count: int, claim: Claim, now: Milliseconds
+    ) -> Push:
+        if count < push.count:  # a redrive, or the half of a push, still too large
+            push, rest = split(push, count, self._pushes.new_id(now))
+            self._pushes.add_waiting(state, [rest])
+        push = claimed(push, claim)
+        state.claim(push)
+        return push
+
+    def _send(self, state: AccountState, turn: Turn) -> _Send:
+        cap = state.byte_cap
+        push = None if turn.push is None else state.under_way[turn.push]
+        if push is None:
+            first = state.progress.cursor
+            most = min(state.settings.max_reports, self._log.kind.max_reports)
+            end = min(state.progress.next_seq, first + most)
+        else:
             first, end = push.first_seq, push.end_seq
             if push.attempts:
                 cap = None  # it was sent as it is, and stays as it is
-        else:
-            push = None
-            first = state.cursor
-            most = min(state.settings.max_reports, self._log.kind.max_reports)
-            end = state.cursor = min(state.next_seq, first + most)
         chunks = self._log.chunk_ids(self._connection, state.id, first, end)
-        return _Turn(state, push, first, end, chunks, cap)
-
-    def _new_token(self) -> int:
-        self._pushes.last_token += 1
-        return self._pushes.last_token
-
-    def _cut(
-        self, turn: _Turn, count: int, accepted_at: Milliseconds, now: Milliseconds
-    ) -> PushUnderWay:
-        state = turn.state
-        push = PushUnderWay(
-            id=self._pushes.new_id(now),
-            account=state.id,
-            first_seq=turn.first_seq,
-            count=count,
-            attempts=0,
-            failures=0,
-            accepted_at=accepted_at,
-            due_at=now,
-            token=self._new_token(),
-        )
-        state.under_way[push.id] = push
-        if count < turn.end_seq - turn.first_seq:  # with a byte cap there is one cut a call
-            state.cursor = push.end_seq
-        return push
-
-    def _split(
-        self, state: AccountState, push: PushUnderWay, first: int, now: Milliseconds
-    ) -> None:
-        """Leave the push its ``first`` reports; the rest becomes a push that waits behind it."""
-        rest = replace(
-            push,
-            id=self._pushes.new_id(now),
-            first_seq=push.first_seq + first,
-            count=push.count - first,
-            token=None,
-            claimed_until=0,
-        )
-        # Both stay due when the whole was. Of pushes due at one time the one with the older
-        # reports goes first, so the parts keep their order however often they are halved.
-        push.count = first
-        self._pushes.add_waiting(state, [rest])
-
-    def _hand_out(
-        self, state: AccountState, push: PushUnderWay, fragments: bytes, until: Milliseconds
-    ) -> ClaimedPush:
-        # The row of progress is not written: at load, the cursor is corrected by this push.
-        assert push.token is not None
-        push.claimed_until, push.url = until, state.settings.url
-        push.shown = shown = push_id.show(push.id)
-        self._pushes.claimed[shown] = (state, push)
-        return ClaimedPush(
-            id=shown,
-            account=state.account,
-            settings=state.settings,
-            fragments=fragments,
-            reports=push.count,
-            attempt=push.attempts + 1,
-            failures=push.failures,
-            token=push.token,
-            created_at=push_id.created_at(push.id),
-            suspect=state.suspect,
-            kind=self._log.kind.name,
-        )
+        return _Send(state, push, first, end, chunks, cap)
 
     # giving back
 
-    def give_back(self, found: Iterable[_Claim], now: Milliseconds) -> None:
-        """Free claims without an outcome; their pushes are due at once, or cancelled if off."""
-        updates = []
+    def give_back(self, found: Iterable[_Claimed], now: Milliseconds) -> None:
+        """Free claims without an attempt; their pushes are due immediately."""
+        freed = []
         for state, push in list(found):
-            self._pushes.free(state, push)
-            if state.settings.mode is Mode.OFF:
-                updates.append(self._pushes.end(state, push, State.CANCELLED))
-                continue
-            push.due_at = now
-            updates.append(self._pushes.wait(state, push))
+            freed.append(returned(push, now, off=state.off))
+            self._free(state, freed[-1])
             self._turns.consider(state, now)
-        self._pushes.update(updates)
+        self._pushes.write_returns(freed)
 
     def release(self, claims: Sequence[ClaimedPush], now: Milliseconds) -> None:
-        """See :meth:`statuspush.store.base.Store.release_claims`."""
+        """See :meth:`statuspush.store.base.Dispatching.release_claims`."""
         found = [(self._pushes.claimed.get(claim.id), claim.token) for claim in claims]
         self.give_back([held for held, token in found if held and held[1].token == token], now)
 
-    def interrupted(self, found: Sequence[_Claim], now: Milliseconds) -> int:
-        """Take back claims whose sender was lost: an attempt that doesn't count."""
-        for _, push in found:
-            push.attempts += 1
-        self._pushes.insert_attempts(
-            (push.id, Attempt(push.attempts, now, 0, INTERRUPTED, reports=push.count))
-            for _, push in found
-        )
-        self.give_back(found, now)
+    def extend(self, owner: str, until: Milliseconds) -> list[int]:
+        """See :meth:`statuspush.store.base.Dispatching.extend_claims`."""
+        extended = []
+        tokens = []
+        for shown, (state, push) in self._pushes.claimed.items():
+            if push.owner != owner or push.token is None:
+                continue
+            tokens.append(push.token)
+            if push.claimed_until < until:
+                extended.append(msgspec.structs.replace(push, claimed_until=until))
+                state.extend(extended[-1])
+                self._pushes.claimed[shown] = (state, extended[-1])
+        self._pushes.write_claims(extended)
+        return tokens
+
+    def take_back(self, now: Milliseconds, owner: str | None) -> int:
+        """See :meth:`statuspush.store.base.Dispatching.take_back_claims`."""
+        found = [
+            held
+            for held in self._pushes.claimed.values()
+            if (held[1].claimed_until <= now if owner is None else held[1].owner == owner)
+        ]
+        written = []
+        for state, push in found:
+            attempt = Attempt(push.attempts + 1, now, 0, INTERRUPTED, push.count)
+            recorded = record(
+                push,
+                attempt,
+                Retry(now),
+                off=state.off,
+                url=state.settings.url,
+                new_id=lambda: self._pushes.new_id(now),
+            )
+            self._free(state, recorded.push)
+            written.append((recorded.push, attempt))
+            self._turns.consider(state, now)
+        self._pushes.write_outcomes(written)
         return len(found)
 
-    def all(self) -> list[_Claim]:
-        """All claims."""
-        return list(self._pushes.claimed.values())
+    def any_over(self, now: Milliseconds) -> bool:
+        """Is the lease of a claim over?"""
+        return any(push.claimed_until <= now for _, push in self._pushes.claimed.values())
 
-    def expired(self, now: Milliseconds) -> list[_Claim]:
-        """Claims whose lease is over."""
-        return [claim for claim in self._pushes.claimed.values() if claim[1].claimed_until <= now]
+    def _free(self, state: AccountState, push: Push) -> None:
+        del self._pushes.claimed[push_id.show(push.id)]
+        state.free(push)
+        self._pushes.touched(state)
 
     def hasten(
         self, states: Iterable[AccountState], latest_due: Milliseconds, now: Milliseconds
     ) -> None:
-        """Let no push that waits be due later than that."""
-        late = [
-            (state, push)
-            for state in states
-            for push in state.under_way.values()
-            if push.token is None and push.due_at > latest_due
-        ]
-        for state, push in late:
-            push.due_at = latest_due
-            state.put(push)
-            state.noted_due = None
+        """See :meth:`statuspush.store.base.Dispatching.hasten_retries`."""
+        late = []
+        for state in states:
+            for push in list(state.under_way.values()):
+                if push.token is None and push.due_at > latest_due:
+                    late.append(msgspec.structs.replace(push, due_at=latest_due))
+                    state.put(late[-1])
+                    state.noted_due = None
             self._turns.consider(state, now)
-        self._connection.executemany(
-            "UPDATE pushes SET due_at = ? WHERE id = ?", [(latest_due, p.id) for _, p in late]
-        )
+        self._pushes.write_due(late)
 
 
-def _check(turn: _Turn, held: Sequence[Chunk]) -> None:
+def _handed_out(state: AccountState, push: Push, fragments: bytes, *, suspect: bool) -> ClaimedPush:
+    # The row of progress is not written: at load, the cursor is corrected by this push.
+    assert push.token is not None
+    return ClaimedPush(
+        id=push_id.show(push.id),
+        account=state.account,
+        settings=state.settings,
+        fragments=fragments,
+        reports=push.count,
+        attempt=push.attempts + 1,
+        failures=push.failures,
+        token=push.token,
+        created_at=push_id.created_at(push.id),
+        suspect=suspect,
+    )
+
+
+def _check(send: _Send, held: Sequence[Chunk]) -> None:
     """Refuse to send less than what will count as sent."""
-    first, end = turn.first_seq, turn.end_seq
+    first, end = send.first_seq, send.end_seq
+    if len(held) == 1 and held[0].first_seq <= first and held[0].first_seq + held[0].count >= end:
+        return  # nearly always
     found = sum(
         [min(end, chunk.first_seq + chunk.count) - max(first, chunk.first_seq) for chunk in held]
     )
     if found != end - first:
         raise StoreBroken(
             f"the store is damaged: of the reports {first} to {end - 1} of"
-            f" {turn.state.account} only {found} are there, the others are missing"
+            f" {send.state.account} only {found} are there, the others are missing"
         )
 
 
-def _fragments(turn: _Turn, held: Sequence[Chunk], kind: Kind[Any]) -> tuple[bytes, int]:
+def _fragments(send: _Send, held: Sequence[Chunk], kind: Kind[Any]) -> tuple[bytes, int]:
     """What is sent in a turn, and how many reports that is under the byte cap."""
-    fragments = b"\n".join([chunk.part(turn.first_seq, turn.end_seq) for chunk in held])
-    count = turn.end_seq - turn.first_seq
-    if turn.cap is None:
+    first, end = send.first_seq, send.end_seq
+    if len(held) == 1:
+        fragments = held[0].part(first, end)
+    else:
+        fragments = b"\n".join([chunk.part(first, end) for chunk in held])
+    count = end - first
+    if send.cap is None:
         return fragments, count
-    count = fit(fragments, turn.state.settings.wire, turn.cap, kind)
+    count = fit(fragments, send.state.settings.wire, send.cap, kind)
     return b"\n".join(fragments.split(b"\n", count)[:count]), count

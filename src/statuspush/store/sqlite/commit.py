@@ -29,8 +29,6 @@ _SLICE_SECONDS = 0.005
 """Work of a group after which other tasks of the loop get a turn."""
 _GROUP_SECONDS = 0.030
 """Work of a group after which it is committed, however many verbs wait."""
-_PROBE_SECONDS = 0.5
-"""After a failed commit nothing is tried for so long; then one harmless write decides."""
 _RAISED = object()
 """Stands for the result of a verb that raised what it must not."""
 
@@ -52,6 +50,8 @@ class GroupCommit:
 
     :param before_commit: writes what the verbs left dirty in memory, in the same transaction.
     :param reload: rebuilds the hot state from disk after a roll-back.
+    :param probe_seconds: after a failed commit nothing is tried for this long; then one harmless
+        write decides.
     :param between: asked between groups; what it returns is run in the commit thread, before
         the connection is used again. Any error of it breaks the store.
     """
@@ -64,7 +64,9 @@ class GroupCommit:
         before_commit: Callable[[], None],
         reload: Callable[[], None],
         between: Callable[[], Callable[[], None] | None],
+        probe_seconds: float,
     ) -> None:
+        self._probe_seconds = probe_seconds
         self._connection = connection
         self._telemetry = telemetry
         self._before_commit = before_commit
@@ -111,8 +113,10 @@ class GroupCommit:
                 try:
                     await self._group()
                     await self._run_between()
+                    # Those who were answered ask for what comes next: it joins the next group.
+                    await asyncio.sleep(0)
                 except Exception as error:
-                    _log.exception("the writer failed in a way it must not")
+                    _log.exception("the writer failed unexpectedly")
                     self._break(error)
                     self._fail_all()
             if self._closing:
@@ -147,12 +151,14 @@ class GroupCommit:
         started = time.perf_counter()
         try:
             self._connection.execute("BEGIN IMMEDIATE")
+            before = self._connection.total_changes
             await self._execute(done, started)
-            if not done:
-                self._connection.execute("ROLLBACK")
-                return
             self._before_commit()
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._commit)
+            written = self._connection.total_changes != before
+            if not written:  # nothing to wait for the disk for
+                self._connection.execute("ROLLBACK")
+            else:
+                await asyncio.get_running_loop().run_in_executor(self._thread, self._commit)
         except sqlite3.Error as error:
             self._failed(error)
             self._answer_failed(done)
@@ -163,15 +169,16 @@ class GroupCommit:
             self._fail_all()
             return
         except Exception as error:  # a defect of ours must not take the writer down with it
-            _log.exception("a verb failed in a way it must not")
-            self._rebuild("a call failed in a way it must not; nothing of its group is stored")
+            _log.exception("a verb failed unexpectedly")
+            self._rebuild("a call failed unexpectedly; nothing of its group is stored")
             self._answer_failed(done, error)
             return
         for verb, result in done:
             if verb.after is not None:
                 verb.after(result)
         self._group_verbs = []
-        self._telemetry.commit(time.perf_counter() - started, len(done))
+        if written:
+            self._telemetry.commit(time.perf_counter() - started, len(done))
         for verb, result in done:
             if not verb.future.done():
                 verb.future.set_result(result)
@@ -214,7 +221,7 @@ class GroupCommit:
         """True when commits may be tried; after a failure, find out with a write of no effect."""
         if self._failed_at is None:
             return True
-        if time.monotonic() - self._failed_at < _PROBE_SECONDS:
+        if time.monotonic() - self._failed_at < self._probe_seconds:
             return False
         try:
             # As much as a group may need, so that one that passes is not refused again at once.

@@ -2,34 +2,38 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
 
-from statuspush.clock import Milliseconds
 from statuspush.core.batch import Batch
 from statuspush.core.contract import Mode
 from statuspush.core.errors import InputError
 from statuspush.core.kinds import VOICE_STATUS, Kind
 from statuspush.core.lifecycle import State
+from statuspush.core.moment import Milliseconds
+from statuspush.core.settings import PushSettings, apply, learned_is_obsolete
+from statuspush.core.standing import trusted
 from statuspush.core.words import Words
 from statuspush.storage.checkpoint import Checkpoints
 from statuspush.storage.file import FileLock, connect, migrate, open_database, refusing
 from statuspush.store import push_id
 from statuspush.store.base import (
     Account,
+    AccountFilter,
+    AccountPage,
     Appended,
     ClaimedPush,
     Conflict,
-    OtherKind,
     PushDetail,
     PushPage,
-    PushSettings,
     Recording,
     Redriven,
     ReportHistory,
@@ -37,116 +41,144 @@ from statuspush.store.base import (
     StoreUnavailable,
     Swept,
     UnknownAccount,
-    UnknownAccounts,
     UnknownPush,
+    Unsuited,
 )
-from statuspush.store.sqlite.accounts import (
-    insert_account,
-    load_accounts,
-    write_progress,
-    write_settings,
-)
+from statuspush.store.sqlite.accounts import insert_account, load_accounts, write_settings
 from statuspush.store.sqlite.append import Appends
 from statuspush.store.sqlite.claims import Claims
 from statuspush.store.sqlite.commit import GroupCommit
 from statuspush.store.sqlite.file import SCHEMA
-from statuspush.store.sqlite.hot import AccountState, Turns
+from statuspush.store.sqlite.hot import AccountState, Totals
 from statuspush.store.sqlite.log import ReportLog
 from statuspush.store.sqlite.lookups import Lookups
 from statuspush.store.sqlite.outcomes import Outcomes
 from statuspush.store.sqlite.overview import Overview
+from statuspush.store.sqlite.progress import Journal, Progress
+from statuspush.store.sqlite.push_index import PushIndex
 from statuspush.store.sqlite.pushes import Pushes
 from statuspush.store.sqlite.redrive import Place, Redrive
 from statuspush.store.sqlite.retention import Retention
 from statuspush.store.sqlite.runs import remake_filters
 from statuspush.store.sqlite.sealing import Sealing
+from statuspush.store.sqlite.sizes import Sizes
+from statuspush.store.sqlite.turns import Turns
 from statuspush.telemetry import Telemetry
 
 T = TypeVar("T")
 _log = structlog.get_logger("store")
 
+_LOOKED_AT = 2000
+"""Accounts that one call looks at for a page, or for a figure before others get a turn."""
+
 
 class SqliteStore:
     """See :class:`statuspush.store.base.Store`; what each verb promises is written there.
 
-    :param kind: of all accounts.
+    Made by :meth:`open`.
     """
 
     def __init__(
         self,
-        database: str | Path,
-        telemetry: Telemetry | None = None,
-        kind: Kind[Any] = VOICE_STATUS,
+        path: Path,
+        connection: sqlite3.Connection,
+        *,
+        lock: FileLock,
+        telemetry: Telemetry,
+        sizes: Sizes,
+        kind: Kind[Any],
+        now: Milliseconds,
     ) -> None:
-        # SQLite puts the files beside it where the link leads, not where the link is.
-        self._path = Path(database).resolve()
-        self._telemetry = telemetry or Telemetry()
+        self._path = path
+        self._connection = connection
+        self._lock = lock
         self._kind = kind
-        self._lock = FileLock(self._path)
+        self._now = now
+        self._totals = Totals()
         self._by_name: dict[str, AccountState] = {}
         self._by_id: dict[int, AccountState] = {}
-        self._dirty: set[AccountState] = set()
+        self._names: list[str] = []
+        self._dirty: dict[AccountState, None] = {}
         self._turns = Turns()
-        self._now: Milliseconds = 0
-
-    # life
-
-    async def open(self, now: Milliseconds, *, latest_due: Milliseconds | None = None) -> None:
-        with ExitStack() as undo:
-            self._lock.acquire()
-            undo.callback(self._lock.release)
-            self._connection = open_database(self._path)
-            undo.callback(self._connection.close)
-            with refusing(self._path):
-                self._open_file(now, latest_due)
-            undo.pop_all()
-
-    def _open_file(self, now: Milliseconds, latest_due: Milliseconds | None) -> None:
-        migrate(self._connection, self._path, SCHEMA)
-        self._now = now
-        self._log = ReportLog(self._connection, self._kind)
-        self._appends = Appends(self._connection, self._log)
-        self._pushes = Pushes(self._connection, self._dirty)
-        self._claims = Claims(self._connection, self._log, self._pushes, self._turns)
-        self._outcomes = Outcomes(self._connection, self._pushes, self._turns)
-        self._redrive = Redrive(self._connection, self._log, self._pushes, self._turns)
-        self._retention = Retention(self._connection, self._log, self._pushes, self._turns)
-        self._sealing = Sealing(self._connection, self._log, self._pushes.index, self._dirty)
+        self._listeners: list[Callable[[], None]] = []
+        self._log = ReportLog(connection, sizes, kind)
+        self._journal = Journal(connection, sizes.fold_bytes)
+        self._appends = Appends(connection, self._log, self._totals)
+        self._pushes = Pushes(connection, self._dirty, PushIndex(sizes))
+        self._claims = Claims(connection, self._log, self._pushes, self._turns)
+        self._outcomes = Outcomes(self._pushes, self._turns)
+        self._redrive = Redrive(connection, self._log, self._pushes, self._turns, sizes)
+        self._retention = Retention(connection, self._log, self._pushes, self._turns, sizes)
+        self._sealing = Sealing(connection, self._log, self._pushes.index, self._dirty, sizes)
         self._connection.execute("BEGIN IMMEDIATE")
-        remake_filters(self._connection)
+        remake_filters(connection, sizes.filter_rows)
         self._connection.execute("COMMIT")
         self._load()
+        self._renew_trust()
         self._retention.look_at_the_clock(now)
-        self._connection.execute("BEGIN IMMEDIATE")
-        for state in self._by_id.values():
-            if state.trusted_since:  # every claim is a later one, also by a clock set back
-                state.trusted_since = 0
-                self._dirty.add(state)
-        interrupted = self._claims.interrupted(self._claims.all(), now)
-        if latest_due is not None:
-            self._claims.hasten(self._by_id.values(), latest_due, now)
-        self._write_rest()
-        self._connection.execute("COMMIT")
-        if interrupted:
-            _log.warning("pushes were under way when the last process ended", pushes=interrupted)
-        self._read_connection = connect(self._path, read_only=True)
+        self._read_connection = connect(path, read_only=True)
         self._lookups = Lookups(self._read_connection, self._log, self._pushes.index)
         self._overview = Overview(self._read_connection, self._log)
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="lookup")
-        self._checkpoints = Checkpoints(self._path, self._connection)
+        self._checkpoints = Checkpoints(path, connection, sizes.wal_bytes)
         self._commit = GroupCommit(
-            self._connection,
-            self._telemetry,
+            connection,
+            telemetry,
             before_commit=self._write_rest,
             reload=self._load,
             between=self._checkpoints.between_groups,
+            probe_seconds=sizes.probe_seconds,
         )
+
+    # life
+
+    @classmethod
+    def open(
+        cls,
+        database: str | Path,
+        now: Milliseconds,
+        *,
+        telemetry: Telemetry | None = None,
+        sizes: Sizes | None = None,
+        kind: Kind[Any] = VOICE_STATUS,
+    ) -> "SqliteStore":
+        """Open or create the file, migrate it, and read what has to be in memory.
+
+        To be called in a running event loop. Raises
+        :class:`~statuspush.core.errors.StoreRefused`.
+
+        :param kind: of all accounts.
+        """
+        # SQLite puts the files beside it where the link leads, not where the link is.
+        path = Path(database).resolve()
+        lock = FileLock(path)
+        with ExitStack() as undo:
+            lock.acquire()
+            undo.callback(lock.release)
+            connection = open_database(path)
+            undo.callback(connection.close)
+            with refusing(path):
+                migrate(connection, path, SCHEMA)
+                store = cls(
+                    path,
+                    connection,
+                    lock=lock,
+                    telemetry=telemetry or Telemetry(),
+                    sizes=sizes or Sizes(),
+                    kind=kind,
+                    now=now,
+                )
+            undo.pop_all()
+        return store
 
     def _load(self) -> None:
         """Build the hot state from what is committed: at open, and after a roll-back."""
-        states = load_accounts(self._connection)
+        totals = self._totals
+        totals.reports = totals.pushes = totals.sending = 0
+        states = load_accounts(self._connection, self._journal.load(), totals)
         self._by_id = {state.id: state for state in states}
         self._by_name = {state.account: state for state in states}
+        self._names = sorted(self._by_name)
         self._dirty.clear()
         self._sealing.clear()
         self._log.load_runs()
@@ -154,13 +186,24 @@ class SqliteStore:
         self._turns.clear()
         self._pushes.load(states)
         for state in states:
+            totals.reports += state.backlog
             self._turns.consider(state, self._now)
+
+    def _renew_trust(self) -> None:
+        """A person's word from before the start holds until the outcome of a claim after it."""
+        # By a clock that was set back, claims might have lower tokens than those before.
+        self._connection.execute("BEGIN IMMEDIATE")
+        for state in self._by_id.values():
+            if state.standing.trusted_since:
+                self._pushes.stand(state, trusted(state.standing, 0))
+        self._write_rest()
+        self._connection.execute("COMMIT")
 
     def _write_rest(self) -> None:
         """Write what the verbs of a group left in memory, before it is committed."""
         self._log.memory.write(self._connection)
         if self._dirty:
-            write_progress(self._connection, self._dirty)
+            self._journal.add([state.progress for state in self._dirty])
             self._dirty.clear()
 
     async def close(self) -> None:
@@ -175,6 +218,13 @@ class SqliteStore:
 
     async def ping(self) -> None:
         await self._commit.run(lambda: None)
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        self._listeners.append(wake)
+
+    def _there_may_be_work(self) -> None:
+        for wake in self._listeners:
+            wake()
 
     def _state(self, account: str) -> AccountState:
         state = self._by_name.get(account)
@@ -201,8 +251,12 @@ class SqliteStore:
                     "UPDATE accounts SET name = ? WHERE id = ?", (name, state.id)
                 )
                 return False
-            state = insert_account(self._connection, account, name, apikey_hash, now)
-            self._by_name[account] = self._by_id[state.id] = state
+            number, settings = insert_account(self._connection, account, name, apikey_hash, now)
+            progress = Progress(number)
+            self._journal.write_rows([progress])
+            state = AccountState(number, account, name, now, settings, progress, self._totals)
+            self._by_name[account] = self._by_id[number] = state
+            insort(self._names, account)
             return True
 
         return await self._commit.run(verb)
@@ -211,10 +265,26 @@ class SqliteStore:
         (described,) = await self._described([self._state(account)])
         return described
 
-    async def list_accounts(self) -> Sequence[Account]:
-        return await self._described(
-            sorted(self._by_name.values(), key=lambda state: state.account)
-        )
+    async def list_accounts(
+        self, *, after: str | None = None, limit: int = 100, only: AccountFilter | None = None
+    ) -> AccountPage:
+        names = self._names
+        prefix = only.prefix if only is not None else ""
+        start = bisect_left(names, prefix)
+        if after is not None:
+            start = max(start, bisect_right(names, after))
+        found: list[AccountState] = []
+        looked_at = start
+        for name in islice(names, start, start + _LOOKED_AT):
+            if len(found) == limit or not name.startswith(prefix):
+                break
+            looked_at += 1
+            state = self._by_name[name]
+            if only is None or _matches(state, only):
+                found.append(state)
+        more = looked_at < len(names) and names[looked_at].startswith(prefix)
+        last = names[looked_at - 1] if more and looked_at > start else None
+        return AccountPage(await self._described(found), last)
 
     async def _described(self, states: Sequence[AccountState]) -> list[Account]:
         if stale := self._overview.stale(states):
@@ -224,8 +294,8 @@ class SqliteStore:
     async def delete_account(self, account: str, *, force: bool, now: Milliseconds) -> None:
         def verb() -> None:
             state = self._state(account)
-            if not force and (state.under_way or state.backlog):
-                waiting = state.backlog + sum(push.count for push in state.under_way.values())
+            waiting = state.backlog + state.reports_under_way
+            if not force and waiting:
                 raise Conflict(
                     Words(
                         f"{waiting} reports of {account} wait; force deletes them too",
@@ -233,28 +303,52 @@ class SqliteStore:
                     )
                 )
             del self._by_name[account], self._by_id[state.id]
-            self._dirty.discard(state)
+            del self._names[bisect_left(self._names, account)]
+            self._dirty.pop(state, None)
             self._pushes.forget(state)
             self._connection.execute("DELETE FROM accounts WHERE id = ?", (state.id,))
-            self._connection.execute("DELETE FROM progress WHERE account = ?", (state.id,))
+            self._journal.forget(state.id)
 
         await self._commit.run(verb)
 
-    async def set_push(self, account: str, settings: PushSettings, now: Milliseconds) -> None:
-        def verb() -> None:
+    async def change_push(
+        self,
+        account: str,
+        changes: Mapping[str, object],
+        now: Milliseconds,
+        *,
+        revision: int | None = None,
+    ) -> tuple[PushSettings, int]:
+        def verb() -> tuple[PushSettings, int]:
             state = self._state(account)
-            before, state.settings = state.settings, settings
+            before = state.settings
+            if revision is not None and revision != state.revision:
+                raise Conflict(
+                    Words(
+                        f"somebody changed the settings of {account} since you read them",
+                        f"账户 {account} 的设置在您读取之后已被他人修改",
+                    )
+                )
+            settings = apply(before, changes)
+            if settings == before:
+                return before, state.revision
+            if settings.mode is Mode.OFF and not state.off:
+                self._pushes.cancel_all(state, now)
+            elif state.off:
+                self._pushes.cover(state, now)
+            state.change(settings, state.revision + 1)
             write_settings(self._connection, state)
             if settings.url != before.url:
                 self._pushes.trust(state)
-            if settings.mode is Mode.OFF:
-                self._pushes.cancel_all(state, now)
-            elif before.mode is Mode.OFF:
-                self._pushes.cover(state, now)
-            state.noted_due = None
+            if learned_is_obsolete(before, settings):
+                state.progress.learned_max_bytes = None
+                self._pushes.touched(state)
             self._turns.consider(state, now)
+            return settings, state.revision
 
-        await self._commit.run(verb)
+        result = await self._commit.run(verb)
+        self._there_may_be_work()
+        return result
 
     async def get_secret(self, name: str) -> bytes | None:
         def question() -> bytes | None:
@@ -265,53 +359,73 @@ class SqliteStore:
 
         return await self._read(question)
 
-    async def put_secret(self, name: str, value: bytes) -> None:
-        await self._commit.run(
-            lambda: self._connection.execute(
-                "INSERT OR REPLACE INTO secrets VALUES (?, ?)", (name, value)
-            )
-        )
-
-    # the way of a report
-
-    async def append_reports(self, batch: Batch, now: Milliseconds) -> Appended:
-        def verb() -> Appended:
-            try:
-                states = [self._by_name[account] for account in batch.accounts]
-            except KeyError:
-                raise UnknownAccounts(frozenset(batch.accounts) - self._by_name.keys()) from None
-            if batch.kind != self._kind.name:
-                raise OtherKind(dict.fromkeys(batch.accounts, self._kind.name))
-            self._now = now
-            gained, accepted = self._appends.append(states, batch, now)
-            for state in gained:
-                if not state.queued:
-                    self._turns.consider(state, now)
-            return Appended(accepted, batch.reports - accepted)
+    async def put_secret(self, name: str, value: bytes) -> bytes:
+        def verb() -> bytes:
+            self._connection.execute("INSERT OR IGNORE INTO secrets VALUES (?, ?)", (name, value))
+            (stored,) = self._connection.execute(
+                "SELECT value FROM secrets WHERE name = ?", (name,)
+            ).fetchone()
+            return bytes(stored)
 
         return await self._commit.run(verb)
 
+    # intake
+
+    async def append_reports(
+        self, batches: Sequence[Batch], now: Milliseconds
+    ) -> Sequence[Appended | Unsuited]:
+        result = await self._commit.run(lambda: self._append(batches, now))
+        self._there_may_be_work()
+        return result
+
+    def _append(self, batches: Sequence[Batch], now: Milliseconds) -> list[Appended | Unsuited]:
+        self._now = now
+        gained, appended = self._appends.append(self._by_name, batches, now)
+        for state in gained:
+            if not state.queued:
+                self._turns.consider(state, now)
+        return appended
+
+    # dispatching
+
     async def claim_pushes(
-        self, now: Milliseconds, *, limit: int, suspect_limit: int, lease_ms: int
+        self, now: Milliseconds, *, limit: int, suspect_limit: int, lease_ms: int, owner: str
     ) -> Sequence[ClaimedPush]:
-        if not self._turns.work(now, limit=limit, suspect_limit=suspect_limit):
-            return ()
         self._now = now
         return await self._commit.run(
             lambda: self._claims.claim(
-                now, limit=limit, suspect_limit=suspect_limit, lease_ms=lease_ms
+                now, limit=limit, suspect_limit=suspect_limit, lease_ms=lease_ms, owner=owner
             )
         )
+
+    def may_claim(self, now: Milliseconds, *, limit: int, suspect_limit: int) -> bool:
+        return self._turns.work(now, limit=limit, suspect_limit=suspect_limit)
 
     async def record_outcomes(
         self, recordings: Sequence[Recording], now: Milliseconds
     ) -> Sequence[bool]:
-        return await self._commit.run(lambda: self._outcomes.record(recordings, now))
+        written = await self._commit.run(lambda: self._outcomes.record(recordings, now))
+        self._there_may_be_work()
+        return written
 
     async def release_claims(self, pushes: Sequence[ClaimedPush], now: Milliseconds) -> None:
         await self._commit.run(lambda: self._claims.release(pushes, now))
 
-    async def next_due(self) -> Milliseconds | None:
+    async def extend_claims(self, owner: str, until: Milliseconds) -> Sequence[int]:
+        return await self._commit.run(lambda: self._claims.extend(owner, until))
+
+    async def take_back_claims(self, now: Milliseconds, *, owner: str | None = None) -> int:
+        if owner is None and not self._claims.any_over(now):
+            return 0
+        taken = await self._commit.run(lambda: self._claims.take_back(now, owner))
+        if taken:
+            self._there_may_be_work()
+        return taken
+
+    async def hasten_retries(self, latest_due: Milliseconds, now: Milliseconds) -> None:
+        await self._commit.run(lambda: self._claims.hasten(self._by_id.values(), latest_due, now))
+
+    def next_due(self) -> Milliseconds | None:
         return self._turns.next_due()
 
     # a person asks
@@ -344,11 +458,13 @@ class SqliteStore:
     async def _in_slices(
         self, work: Callable[[Place | None], tuple[Redriven, Place | None]]
     ) -> Redriven:
-        """A slice a commit, so that a redrive of a million pushes holds nobody up."""
+        """A slice in each commit, so that a redrive of a million pushes holds nobody up."""
         redriven, place = await self._commit.run(partial(work, None))
+        self._there_may_be_work()
         while place is not None:
             made, place = await self._commit.run(partial(work, place))
             redriven = redriven.plus(made)
+            self._there_may_be_work()
         return redriven
 
     # looking things up
@@ -359,16 +475,20 @@ class SqliteStore:
         owner = self._state(account)
         before = None if cursor is None else push_id.read(cursor)
         if cursor is not None and before is None:
-            raise InputError("the cursor is not one that a page of pushes gave")
+            raise InputError(
+                Words(
+                    "the cursor is not one that a page of pushes gave", "游标不是推送列表页给出的"
+                )
+            )
         return await self._read(
             lambda: self._lookups.list_pushes(owner.id, account, state, before, limit)
         )
 
     async def get_push(self, push: str) -> PushDetail:
         number = push_id.read(push)
-        names = {state.id: state.account for state in self._by_id.values()}
+        accounts = self._by_id
         detail = (
-            await self._read(lambda: self._lookups.get_push(number, names))
+            await self._read(lambda: self._lookups.get_push(number, accounts))
             if number is not None
             else None
         )
@@ -385,14 +505,14 @@ class SqliteStore:
     ) -> Sequence[ReportHistory]:
         given = [(name, value) for name, value in key.items() if value is not None]
         if len(given) != 1:
-            raise InputError("give exactly one key to search by")
+            raise InputError(Words("give exactly one key to search by", "查询条件须且只能给出一个"))
         ((name, value),) = given
         owner = self._state(account).id if account is not None else None
         if name not in self._kind.search:
             return ()
-        names = {state.id: state.account for state in self._by_id.values()}
+        accounts = self._by_id
         return await self._read(
-            lambda: self._lookups.find_reports(names, owner, name, value, limit)
+            lambda: self._lookups.find_reports(accounts, owner, name, value, limit)
         )
 
     # the second cursor
@@ -400,41 +520,77 @@ class SqliteStore:
     async def pull_reports(self, account: str, limit: int, now: Milliseconds) -> bytes:
         def verb() -> bytes:
             state = self._state(account)
-            first, end = state.pull_cursor, min(state.next_seq, state.pull_cursor + limit)
+            progress = state.progress
+            first, end = progress.pull_cursor, min(progress.next_seq, progress.pull_cursor + limit)
             if first == end:
                 return b""
-            state.pull_cursor = end
-            self._dirty.add(state)
+            progress.pull_cursor = end
+            self._pushes.touched(state)
             return self._log.fragments(self._connection, state.id, first, end)
 
         return await self._commit.run(verb)
 
-    # housekeeping
+    # upkeep
 
-    async def sweep(
-        self, now: Milliseconds, *, keep_from: Milliseconds, take_back: bool = True
-    ) -> Swept:
+    async def sweep(self, now: Milliseconds, *, keep_from: Milliseconds) -> Swept:
         self._now = now
-        if take_back and self._claims.expired(now):
-            await self._commit.run(lambda: self._claims.interrupted(self._claims.expired(now), now))
+        # First: under a steady load there is always something to sort.
+        if self._journal.to_fold:
+            await self._commit.run(lambda: self._journal.fold(_Present(self._by_id)))
+            return Swept(more=True)
         if await self._sealing.step(self._commit, self._by_id, now):
             return Swept(more=True)
-        return await self._commit.run(
+        swept = await self._commit.run(
             lambda: self._retention.step(self._by_id, keep_from=keep_from, now=now),
             lambda _: self._retention.adopt(),
         )
+        if swept.reports_expired:
+            self._there_may_be_work()
+        return swept
 
     async def figures(self) -> StoreFigures:
-        states = self._by_id.values()
         sizes = [Path(f"{self._path}{suffix}") for suffix in ("", "-wal", "-shm")]
-        under_way = sum(len(state.under_way) for state in states)
+        totals = self._totals
         return StoreFigures(
             reports_stored=self._log.reports,
-            reports_waiting=sum(
-                state.backlog + sum(push.count for push in state.under_way.values())
-                for state in states
-            ),
-            pushes_waiting=under_way - len(self._claims),
-            pushes_sending=len(self._claims),
+            reports_waiting=totals.reports,
+            pushes_waiting=totals.pushes - totals.sending,
+            pushes_sending=totals.sending,
             bytes_on_disk=sum(path.stat().st_size for path in sizes if path.exists()),
         )
+
+    async def oldest_waiting_at(self) -> Milliseconds | None:
+        if not self._totals.reports:
+            return None
+        oldest: Milliseconds | None = None
+        states = iter(list(self._by_id.values()))
+        while some := list(islice(states, _LOOKED_AT)):
+            waiting = [s for s in some if s.backlog or s.under_way]
+            if stale := self._overview.stale(waiting):
+                await self._read(partial(self._overview.refresh, stale))
+            times = [at for s in waiting if (at := self._overview.oldest_at(s)) is not None]
+            oldest = min(times, default=oldest) if oldest is None else min([oldest, *times])
+            await asyncio.sleep(0)
+        return oldest
+
+
+class _Present(Mapping[int, Progress]):
+    """The progress of all accounts as it is in memory."""
+
+    def __init__(self, states: Mapping[int, AccountState]) -> None:
+        self._states = states
+
+    def __getitem__(self, account: int) -> Progress:
+        return self._states[account].progress
+
+    def __iter__(self) -> Iterable[int]:  # type: ignore[override]
+        return iter(self._states)
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+
+def _matches(state: AccountState, only: AccountFilter) -> bool:
+    if only.failing is not None and bool(state.standing.failures) is not only.failing:
+        return False
+    return only.waiting is None or bool(state.backlog + state.reports_under_way) is only.waiting

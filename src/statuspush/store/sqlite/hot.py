@@ -1,63 +1,34 @@
-"""The hot state: what each account waits for, and whose turn it is. Rebuilt from disk at open.
+"""What the engine has in memory of an account: its settings, its progress, its pushes under way.
 
-Everything here is bounded by accounts and by pushes under way, never by reports that wait:
-those stay on disk, between ``cursor`` and ``next_seq``.
+Everything here is bounded by accounts and by pushes under way, never by reports that wait: those
+stay on disk, between ``cursor`` and ``next_seq``. It is rebuilt from disk at open. The fields are
+changed by the methods of this module alone.
 """
 
 import heapq
-from collections import OrderedDict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-import msgspec
-
-from statuspush.clock import Milliseconds
+from statuspush.core import turn
 from statuspush.core.contract import Mode
 from statuspush.core.lifecycle import State
-from statuspush.core.outcome import Verdict
-from statuspush.store.base import PushSettings
-
-_Entry = tuple[Milliseconds, int, int]
-"""(due, first seq, push id) of a waiting push."""
-
-
-class PushUnderWay(msgspec.Struct, gc=False):
-    """A push that waits or is being sent."""
-
-    id: int
-    account: int
-    first_seq: int
-    count: int
-    attempts: int
-    failures: int
-    accepted_at: Milliseconds
-    due_at: Milliseconds
-    redrive_of: int | None = None
-    url: str | None = None
-    """Where it was sent at the present claim."""
-    token: int | None = None
-    """Set while it is claimed."""
-    shown: str = ""
-    """Its id as it is shown, set at the claim."""
-    claimed_until: Milliseconds = 0
-
-    @property
-    def end_seq(self) -> int:
-        """One past its last report."""
-        return self.first_seq + self.count
+from statuspush.core.moment import Milliseconds
+from statuspush.core.push import Push
+from statuspush.core.settings import PushSettings, body_limit
+from statuspush.core.standing import Standing
+from statuspush.core.turn import Due, Turn
+from statuspush.store.sqlite.progress import Progress
 
 
 @dataclass(slots=True)
-class Tally:
-    """Pushes in a final state and the reports in them."""
+class Totals:
+    """Figures over all accounts, kept up to date as pushes and reports come and go."""
 
-    pushes: int = 0
     reports: int = 0
-
-    def add(self, reports: int, pushes: int = 1) -> None:
-        """Count pushes with so many reports in all (negative when retention removes them)."""
-        self.pushes += pushes
-        self.reports += reports
+    """Reports that wait or are being sent."""
+    pushes: int = 0
+    """Pushes that wait or are being sent."""
+    sending: int = 0
+    """Pushes being sent."""
 
 
 @dataclass(slots=True, eq=False)
@@ -69,187 +40,235 @@ class AccountState:
     name: str
     created_at: Milliseconds
     settings: PushSettings
-    next_seq: int = 1
-    cursor: int = 1
-    """The first seq that is in no push yet."""
-    pull_cursor: int = 1
-    tallies: dict[State, Tally] = field(
-        default_factory=lambda: {
-            State.DELIVERED: Tally(),
-            State.EXHAUSTED: Tally(),
-            State.CANCELLED: Tally(),
-        }
-    )
-    expired: int = 0
-    failures: int = 0
-    """Failed attempts since the last acknowledgement, over all pushes."""
-    trusted_since: int | None = None
-    """A person redrove or changed the URL when this was the last token: it counts as not failing
-    until the outcome of a later claim."""
-    slow: bool = False
-    last_verdict: Verdict | None = None
-    last_attempt_at: Milliseconds | None = None
-    last_delivered_at: Milliseconds | None = None
-    under_way: dict[int, PushUnderWay] = field(default_factory=dict)
-    fresh: list[_Entry] = field(default_factory=list)
-    """Heap of pushes that wait and never failed."""
-    retries: list[_Entry] = field(default_factory=list)
-    """Heap of pushes that wait for a retry."""
+    progress: Progress
+    totals: Totals
+    revision: int = 1
+    off: bool = field(init=False)
+    """Its interface is off."""
+    under_way: dict[int, Push] = field(default_factory=dict)
+    """Pushes that wait or are being sent, by id."""
     in_flight: int = 0
+    """How many of them are being sent."""
+    reports_under_way: int = 0
+    reports_in_flight: int = 0
+    _fresh: list[Due] = field(default_factory=list)
+    """Heap of pushes that wait and never failed."""
+    _retries: list[Due] = field(default_factory=list)
+    """Heap of pushes that wait for a retry."""
+    _oldest: list[tuple[Milliseconds, int]] = field(default_factory=list)
+    """Heap of (accepted, id) of pushes that wait."""
     queued: bool = False
-    """It stands in a queue, in that of the suspect ones if ``queued_suspect``."""
+    """It stands in a queue of :class:`~statuspush.store.sqlite.turns.Turns`."""
     queued_suspect: bool = False
+    """That queue is the one of suspect endpoints."""
     noted_due: Milliseconds | None = None
 
-    @property
-    def failing(self) -> bool:
-        """The last attempt failed, and nobody has said since that it is well again."""
-        return self.failures > 0 and self.trusted_since is None
+    def __post_init__(self) -> None:
+        self.off = self.settings.mode is Mode.OFF
 
     @property
-    def suspect(self) -> bool:
-        """The endpoint's last attempt failed or was slow."""
-        return self.failures > 0 or self.slow
+    def standing(self) -> Standing:
+        """What is known of its endpoint."""
+        return self.progress.standing
+
+    @property
+    def uncut(self) -> int:
+        """Reports that are in no push, whether they will be or not."""
+        return self.progress.next_seq - self.progress.cursor
 
     @property
     def backlog(self) -> int:
         """Reports that are in no push yet but will be."""
-        return self.next_seq - self.cursor if self.settings.mode is not Mode.OFF else 0
+        return 0 if self.off else self.uncut
 
-    def put(self, push: PushUnderWay) -> None:
-        """Take in a push that waits."""
-        self.under_way[push.id] = push
-        heap = self.retries if push.failures else self.fresh
-        heapq.heappush(heap, (push.due_at, push.first_seq, push.id))
-
-    def drop_waiting(self) -> None:
-        """Forget the order of waiting pushes, because they are all gone."""
-        self.fresh.clear()
-        self.retries.clear()
-
-    def first_waiting(self) -> PushUnderWay | None:
-        """The waiting push that is to be sent next; of a failing endpoint, its retry."""
-        if not self.fresh and not self.retries:
+    @property
+    def byte_cap(self) -> int | None:
+        """Largest body of a new push."""
+        if self.settings.max_bytes is None and self.progress.learned_max_bytes is None:
             return None
-        retry, fresh = self._top(self.retries), self._top(self.fresh)
-        if retry is None or fresh is None:
-            return retry or fresh
-        if self.failing:
-            return retry
-        return min(retry, fresh, key=lambda push: (push.due_at, push.first_seq))
+        return body_limit(self.settings, self.progress.learned_max_bytes)
 
-    def _top(self, heap: list[_Entry]) -> PushUnderWay | None:
-        while heap:
-            due, _, push_id = heap[0]
-            push = self.under_way.get(push_id)
-            if push is not None and push.token is None and push.due_at == due:
-                return push
-            heapq.heappop(heap)  # gone, claimed, or due at another time by now
-        return None
+    # reports (new ones are counted for many accounts in one go, in append.py)
 
-    def may_send(self) -> bool:
-        """Is a claim free: one while the endpoint fails, else ``max_in_flight``."""
-        allowed = 1 if self.failing else self.settings.max_in_flight
+    def cut(self, push: Push) -> None:
+        """A new push takes the first reports that were in none; it is being sent."""
+        # The reports stay counted: they were part of the backlog.
+        count = push.count
+        self.progress.cursor = push.first_seq + count
+        self.under_way[push.id] = push
+        self.reports_under_way += count
+        self.in_flight += 1
+        self.reports_in_flight += count
+        self.totals.pushes += 1
+        self.totals.sending += 1
+
+    def pass_over(self, end: int) -> int:
+        """Reports below ``end`` go into no push any more; return how many of them waited."""
+        first = self.progress.cursor
+        if first >= end:
+            return 0
+        waited = 0 if self.off else end - first
+        self.progress.cursor = end
+        self.totals.reports -= waited
+        return waited
+
+    def change(self, settings: PushSettings, revision: int) -> None:
+        """New settings; before a change to or from ``off``, no report may be uncut."""
+        self.settings, self.revision = settings, revision
+        self.off = settings.mode is Mode.OFF
+        self.noted_due = None
+
+    # pushes
+
+    def put(self, push: Push) -> None:
+        """A new push waits, or one that waited has changed."""
+        known = self.under_way.get(push.id)
+        if known is not None:
+            self._drop(known)
+        self._hold(push)
+        heapq.heappush(
+            self._retries if push.failures else self._fresh,
+            (push.due_at, push.first_seq, push.id),
+        )
+        heapq.heappush(self._oldest, (push.accepted_at, push.id))
+
+    def claim(self, push: Push) -> None:
+        """A push that waited is being sent."""
+        self._drop(self.under_way[push.id])
+        self._hold(push)
+        self._begin(push)
+
+    def adopt(self, push: Push) -> None:
+        """A push that is being sent was read from disk."""
+        self._hold(push)
+        self._begin(push)
+
+    def extend(self, push: Push) -> None:
+        """The lease of a push that is being sent ends later."""
+        self.under_way[push.id] = push
+
+    def free(self, push: Push) -> None:
+        """A push is not being sent any more: it waits again, or has ended."""
+        count = push.count
+        del self.under_way[push.id]
+        self.in_flight -= 1
+        self.reports_in_flight -= count
+        self.reports_under_way -= count
+        totals = self.totals
+        totals.sending -= 1
+        totals.pushes -= 1
+        totals.reports -= count
+        if push.state is State.WAITING:
+            self.put(push)
+        else:
+            self.progress.count(push.state, pushes=1, reports=count)
+
+    def end(self, push: Push) -> None:
+        """A push that waited has ended."""
+        self._drop(self.under_way[push.id])
+        self._count(push)
+
+    def remove(self, push: Push) -> None:
+        """A push that waited is gone with its reports."""
+        self._drop(push)
+
+    def cover(self, push: Push) -> None:
+        """A push that is not to be sent has the reports that were in none."""
+        self.pass_over(push.end_seq)
+        self._count(push)
+
+    def holds(self, seq: int) -> bool:
+        """Does that report wait, or is it being sent? From any thread."""
+        if self.off:
+            return False
+        if seq >= self.progress.cursor:
+            return True
+        return any(p.first_seq <= seq < p.end_seq for p in list(self.under_way.values()))
+
+    def overtake(self, final: State, reports: int) -> None:
+        """Reports of a push in a final state are in newer pushes, and are counted there."""
+        self.progress.count(final, pushes=0, reports=-reports)
+
+    def forget(self) -> None:
+        """The account is deleted."""
+        self.totals.reports -= self.backlog + self.reports_under_way
+        self.totals.pushes -= len(self.under_way)
+        self.totals.sending -= self.in_flight
+        self.under_way.clear()
+        self._fresh.clear()
+        self._retries.clear()
+        self._oldest.clear()
+        self.in_flight = self.reports_under_way = self.reports_in_flight = 0
+        # It may still stand in a queue.
+        self.change(replace(self.settings, mode=Mode.OFF), self.revision)
+
+    def _hold(self, push: Push) -> None:
+        self.under_way[push.id] = push
+        self.reports_under_way += push.count
+        self.totals.reports += push.count
+        self.totals.pushes += 1
+
+    def _drop(self, push: Push) -> None:
+        del self.under_way[push.id]
+        self.reports_under_way -= push.count
+        self.totals.reports -= push.count
+        self.totals.pushes -= 1
+
+    def _begin(self, push: Push) -> None:
+        self.in_flight += 1
+        self.reports_in_flight += push.count
+        self.totals.sending += 1
+
+    def _count(self, push: Push) -> None:
+        self.progress.count(push.state, pushes=1, reports=push.count)
+
+    # what is next
+
+    def may_claim(self) -> bool:
+        """May another push be claimed?"""
         settings = self.settings
-        return self.in_flight < allowed and settings.mode is Mode.ON and settings.url is not None
-
-    def may_cut(self) -> bool:
-        """Are there reports to cut, and no push that must be sent before them.
-
-        That is one never sent yet, and the retry of a failing endpoint.
-        """
-        return (
-            self.cursor < self.next_seq
-            and self._top(self.fresh) is None
-            and not (self.failing and self._top(self.retries))
+        return turn.may_claim(
+            mode=settings.mode,
+            url=settings.url,
+            standing=self.progress.standing,
+            max_in_flight=settings.max_in_flight,
+            in_flight=self.in_flight,
         )
 
-    def can_send(self, now: Milliseconds) -> bool:
-        """Is a claim free, and is there a due push or something to cut for it."""
-        return self.may_send() and self.has_work(now)
+    def next_turn(self, now: Milliseconds) -> Turn | None:
+        """What it sends next, if it may send anything."""
+        if not self._fresh and not self._retries:  # nearly always
+            progress = self.progress
+            return Turn(now, None) if progress.next_seq > progress.cursor else None
+        return turn.next_turn(
+            failing=self.standing.failing,
+            fresh=self._top(self._fresh),
+            retry=self._top(self._retries),
+            uncut=self.uncut,
+            now=now,
+        )
 
-    def has_work(self, now: Milliseconds) -> bool:
-        """Is there a due push, or something to cut."""
-        if not self.fresh and not self.retries:
-            return self.cursor < self.next_seq
-        push = self.first_waiting()
-        return (push is not None and push.due_at <= now) or self.may_cut()
+    def retry_due_at(self) -> Milliseconds | None:
+        """When the first of its pushes that wait is due."""
+        first = [due[0] for due in (self._top(self._retries), self._top(self._fresh)) if due]
+        return first[0] if first and self.standing.failing else min(first, default=None)
 
-
-class Turns:
-    """Whose turn it is: accounts that can send now, in two queues, and those that must wait."""
-
-    def __init__(self) -> None:
-        self._good: OrderedDict[AccountState, None] = OrderedDict()
-        self._suspect: OrderedDict[AccountState, None] = OrderedDict()
-        self._due: list[tuple[Milliseconds, int, AccountState]] = []
-
-    def consider(self, state: AccountState, now: Milliseconds) -> None:
-        """Queue the account if it can send now; note the time if it can later."""
-        if state.queued:
-            if state.queued_suspect != state.suspect:  # it would wait for the wrong lane
-                (self._suspect if state.queued_suspect else self._good).pop(state, None)
-                self._queue(state)
-            return
-        if not state.may_send():
-            return
-        if state.has_work(now):
-            self._queue(state)
-            return
-        push = state.first_waiting()
-        if push is not None and state.noted_due != push.due_at:
-            state.noted_due = push.due_at
-            heapq.heappush(self._due, (push.due_at, state.id, state))
-
-    def _queue(self, state: AccountState) -> None:
-        state.queued, state.queued_suspect = True, state.suspect
-        (self._suspect if state.suspect else self._good)[state] = None
-
-    def advance(self, now: Milliseconds) -> None:
-        """Queue the accounts whose time has come."""
-        while self._due and self._due[0][0] <= now:
-            _, _, state = heapq.heappop(self._due)
-            state.noted_due = None
-            self.consider(state, now)
-
-    def work(self, now: Milliseconds, *, limit: int, suspect_limit: int) -> bool:
-        """Would :meth:`take` give anything now?"""
-        self.advance(now)
-        return bool((limit and self._good) or (suspect_limit and self._suspect))
-
-    def clear(self) -> None:
-        """Forget everything; the accounts are considered anew."""
-        self._good.clear()
-        self._suspect.clear()
-        self._due.clear()
-
-    def next_due(self) -> Milliseconds | None:
-        """The earliest time at which :meth:`advance` has something to do."""
-        while self._due:
-            due, _, state = self._due[0]
-            push = state.first_waiting()
-            if state.may_send() and push is not None and push.due_at == due:
-                return due
-            heapq.heappop(self._due)  # paused, cancelled or sent meanwhile: noted anew when due
-            if state.noted_due == due:
-                state.noted_due = None
+    def oldest_waiting_at(self) -> Milliseconds | None:
+        """When the oldest report in a push that waits was accepted."""
+        heap = self._oldest
+        while heap:
+            accepted_at, push_id = heap[0]
+            push = self.under_way.get(push_id)
+            if push is not None and push.state is State.WAITING and push.accepted_at == accepted_at:
+                return accepted_at
+            heapq.heappop(heap)
         return None
 
-    def take(self, now: Milliseconds, *, limit: int, suspect_limit: int) -> Iterator[AccountState]:
-        """Accounts that can send now; :meth:`consider` puts one back for another turn.
-
-        What an account is when its turn comes decides which limit it counts against, whichever
-        queue it stood in; one that can't send any more takes no turn from the others.
-        """
-        left = {False: limit, True: suspect_limit}
-        for queue, suspect in ((self._good, False), (self._suspect, True)):
-            while queue and left[suspect]:
-                state, _ = queue.popitem(last=False)
-                state.queued = False
-                if not state.can_send(now):
-                    self.consider(state, now)
-                elif not left[state.suspect]:
-                    self._queue(state)
-                else:
-                    left[state.suspect] -= 1
-                    yield state
+    def _top(self, heap: list[Due]) -> Due | None:
+        while heap:
+            due_at, _, push_id = heap[0]
+            push = self.under_way.get(push_id)
+            if push is not None and push.state is State.WAITING and push.due_at == due_at:
+                return heap[0]
+            heapq.heappop(heap)  # gone, claimed, or due at another time by now
+        return None

@@ -11,15 +11,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from statuspush.clock import Milliseconds
 from statuspush.core.batch import fingerprints
 from statuspush.core.fragment import found_in
 from statuspush.core.kinds.kind import Kind
+from statuspush.core.moment import Milliseconds
 from statuspush.storage.marks import marks_of
 from statuspush.storage.sid_filter import SidFilter
 from statuspush.store.sqlite.chunks import Chunk, ChunksInMemory
 from statuspush.store.sqlite.hot import AccountState
 from statuspush.store.sqlite.runs import Run, chunks_of_range, chunks_of_seqs
+from statuspush.store.sqlite.sizes import Sizes
 from statuspush.store.sqlite.tail import Tail
 
 _LOADED_TOGETHER: Final = 20
@@ -32,11 +33,12 @@ class ReportLog:
     :param kind: of all its reports.
     """
 
-    def __init__(self, connection: sqlite3.Connection, kind: Kind[Any]) -> None:
+    def __init__(self, connection: sqlite3.Connection, sizes: Sizes, kind: Kind[Any]) -> None:
         self._connection = connection
+        self._sizes = sizes
         self.kind: Final = kind
         self.tails: list[Tail] = []
-        self.filter = SidFilter()
+        self.filter = SidFilter(sizes.filter_rows)
         self._run_reports: dict[int, int] = {}
         self.memory = ChunksInMemory()
 
@@ -45,7 +47,7 @@ class ReportLog:
         stored = dict(self._connection.execute("SELECT id, reports FROM runs"))
         if stored == self._run_reports:
             return
-        self.filter = SidFilter()
+        self.filter = SidFilter(self._sizes.filter_rows)
         self.filter.load(self._connection.execute("SELECT id, filter FROM runs ORDER BY id"))
         self._run_reports = stored
 
@@ -74,7 +76,7 @@ class ReportLog:
         first = self._connection.execute(
             "SELECT coalesce(max(last_chunk), 0) + 1 FROM runs"
         ).fetchone()[0]
-        self.tails = [Tail(first)]
+        self.tails = [Tail(first, self._sizes.run_reports)]
         rows = self._connection.execute(
             "SELECT id, account, first_seq, count, accepted_at, body FROM chunks WHERE id >= ?"
             " ORDER BY id",
@@ -93,7 +95,8 @@ class ReportLog:
             tail.begin_chunk(chunk.account, chunk.first_seq, chunk.count)
             state = states.get(chunk.account)
             if state is not None:
-                state.next_seq = max(state.next_seq, chunk.first_seq + chunk.count)
+                progress = state.progress
+                progress.next_seq = max(progress.next_seq, chunk.first_seq + chunk.count)
         found = found_in(b"\n".join([chunk.body for chunk in chunks]), self.kind)
         keys = fingerprints(found, self.kind)
         accounts = np.repeat(
@@ -117,7 +120,7 @@ class ReportLog:
     def close_tail(self) -> None:
         """Begin a new tail; the one before does not change any more and can be sorted."""
         if self.tails[-1].reports:
-            self.tails.append(Tail(self.tails[-1].next_chunk))
+            self.tails.append(Tail(self.tails[-1].next_chunk, self._sizes.run_reports))
             self.memory.stop_growing()
 
     # reading

@@ -6,15 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from statuspush.clock import Milliseconds
 from statuspush.core.batch import fingerprint
 from statuspush.core.fragment import found_in
 from statuspush.core.kinds.kind import Kind
 from statuspush.core.lifecycle import State
+from statuspush.core.moment import Milliseconds
 from statuspush.core.outcome import Outcome, Verdict
+from statuspush.core.push import Attempt
 from statuspush.store import push_id
-from statuspush.store.base import Attempt, PushDetail, PushPage, PushSummary, ReportHistory
+from statuspush.store.base import PushDetail, PushPage, PushSummary, ReportHistory
 from statuspush.store.sqlite.chunks import Chunk
+from statuspush.store.sqlite.hot import AccountState
 from statuspush.store.sqlite.log import ReportLog
 from statuspush.store.sqlite.push_index import PushIndex
 from statuspush.store.sqlite.runs import find_in_runs
@@ -30,6 +32,7 @@ _CHUNKS_A_READ = 100
 
 
 _Row = Sequence[int | str | None]
+_Accounts = Mapping[int, AccountState]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,26 +95,26 @@ class Lookups:
         rows: list[_Row] = []
         for ids in self._index.newest(self._connection, account, below):
             rows += self._connection.execute(
-                f"SELECT {_P_COLUMNS} FROM json_each(?1) AS wanted"
+                f"SELECT {_P_COLUMNS} FROM json_each(:ids) AS wanted"
                 " CROSS JOIN pushes AS p ON p.id = wanted.value"
-                " WHERE ?2 IS NULL OR p.state = ?2 ORDER BY p.id DESC LIMIT ?3",
-                (str(ids), state, limit - len(rows)),
+                " WHERE :state IS NULL OR p.state = :state ORDER BY p.id DESC LIMIT :limit",
+                {"ids": str(ids), "state": state, "limit": limit - len(rows)},
             )
             if len(rows) == limit:
                 break
         return rows
 
-    def get_push(self, number: int, names: Mapping[int, str]) -> PushDetail | None:
+    def get_push(self, number: int, accounts: _Accounts) -> PushDetail | None:
         """One push with its reports and attempts; None if there is none."""
         row = self._connection.execute(
             f"SELECT {_COLUMNS} FROM pushes WHERE id = ?",
             (number,),
         ).fetchone()
-        if row is None or row[1] not in names:
+        if row is None or row[1] not in accounts:
             return None
         end = row[2] + min(row[3], _LONGEST_PUSH)
         return PushDetail(
-            push=_summary(row, names[row[1]], self._log.kind),
+            push=_summary(row, accounts[row[1]].account, self._log.kind),
             fragments=self._log.fragments(self._connection, row[1], row[2], end),
             attempts=self._attempts([number]).get(number, ()),
         )
@@ -129,9 +132,13 @@ class Lookups:
             detail,
             reports,
         ) in self._connection.execute(
-            "SELECT a.* FROM json_each(?) AS wanted"
-            " CROSS JOIN attempts AS a ON a.push = wanted.value ORDER BY a.push, a.number",
-            (str(list(pushes)),),
+            "SELECT a.* FROM json_each(:pushes) AS wanted"
+            " CROSS JOIN attempts AS a ON a.push = wanted.value"
+            " UNION ALL SELECT p.id, p.attempts, p.started_at, p.duration_ms, p.outcome,"
+            " p.http_status, p.answer, p.detail, p.reports_sent FROM json_each(:pushes) AS wanted"
+            " CROSS JOIN pushes AS p ON p.id = wanted.value WHERE p.outcome IS NOT NULL"
+            " ORDER BY 1, 2",
+            {"pushes": str(list(pushes))},
         ):
             found.setdefault(push, []).append(
                 Attempt(
@@ -145,7 +152,12 @@ class Lookups:
         return found
 
     def find_reports(
-        self, names: Mapping[int, str], account: int | None, key: str, value: str, limit: int
+        self,
+        accounts: _Accounts,
+        account: int | None,
+        key: str,
+        value: str,
+        limit: int,
     ) -> list[ReportHistory]:
         """Reports with that key, newest first, each with its pushes and their attempts."""
         place, wanted = self._log.kind.search.index(key), [fingerprint(value)]
@@ -162,25 +174,16 @@ class Lookups:
             chunks = self._log.read(self._connection, page)
             for chunk_id in page:
                 chunk = chunks.get(chunk_id)
-                if chunk is None or chunk.account not in names:
+                if chunk is None or chunk.account not in accounts:
                     continue
                 if account is None or chunk.account == account:
                     found.extend(reversed(_matches(chunk, self._log.kind, key, value)))
             if len(found) >= limit:
                 break
-        return self._histories(names, found[:limit])
+        return self._histories(accounts, found[:limit])
 
-    def _histories(self, names: Mapping[int, str], found: Sequence[_Found]) -> list[ReportHistory]:
+    def _histories(self, accounts: _Accounts, found: Sequence[_Found]) -> list[ReportHistory]:
         wanted = json.dumps([(report.account, report.seq) for report in found])
-        # Read before the pushes: a report cut between the two has a push, and none is missed.
-        uncut: dict[int, int] = dict(
-            self._connection.execute(
-                "SELECT p.account, p.push_cursor FROM progress AS p JOIN accounts AS a"
-                " ON a.id = p.account WHERE a.mode != 'off'"
-                " AND p.account IN (SELECT value ->> 0 FROM json_each(?))",
-                (wanted,),
-            )
-        )
         pushes: dict[int, list[_Row]] = {}
         # Pushes hold at most 500 reports, except those cancelled while the interface was off.
         for index, *row in self._connection.execute(
@@ -202,11 +205,11 @@ class Lookups:
         attempts = self._attempts([push for push in ids if isinstance(push, int)])
         return [
             self._history(
-                names[report.account],
+                accounts[report.account].account,
                 report,
                 pushes.get(index, []),
                 attempts,
-                waits=report.account in uncut and report.seq >= uncut[report.account],
+                waits=not pushes.get(index) and accounts[report.account].holds(report.seq),
             )
             for index, report in enumerate(found)
         ]

@@ -3,8 +3,8 @@
 import sqlite3
 from collections.abc import Sequence
 
-from statuspush.clock import Milliseconds
-from statuspush.core.lifecycle import State
+from statuspush.core.lifecycle import FINAL
+from statuspush.core.moment import Milliseconds
 from statuspush.store.base import Account, Health, StateCounts
 from statuspush.store.sqlite.hot import AccountState
 from statuspush.store.sqlite.log import ReportLog
@@ -23,14 +23,14 @@ class Overview:
         return [
             state
             for state in states
-            if state.backlog and self._oldest.get(state.id, (0, 0))[0] != state.cursor
+            if state.backlog and self._oldest.get(state.id, (0, 0))[0] != state.progress.cursor
         ]
 
     def refresh(self, states: Sequence[AccountState]) -> None:
         """Find when the report at each account's cursor was accepted; one read for all."""
         chunk_of: dict[AccountState, tuple[int, int]] = {}
         for state in states:
-            cursor = state.cursor
+            cursor = state.progress.cursor
             ids = self._log.chunk_ids(self._connection, state.id, cursor, cursor + 1)
             if ids:
                 chunk_of[state] = (cursor, ids[0])
@@ -39,48 +39,49 @@ class Overview:
             if chunk in times:
                 self._oldest[state.id] = (cursor, times[chunk])
 
-    def account(self, state: AccountState) -> Account:
-        """All there is to tell."""
-        sending = [push for push in state.under_way.values() if push.token is not None]
-        waiting = [push for push in state.under_way.values() if push.token is None]
-        sending_reports = sum(push.count for push in sending)
-        waiting_reports = sum(push.count for push in waiting) + state.backlog
-        times = [push.accepted_at for push in waiting]
+    def oldest_at(self, state: AccountState) -> Milliseconds | None:
+        """When the oldest report of an account that waits was accepted."""
+        times = [state.oldest_waiting_at()]
         if state.backlog and state.id in self._oldest:
             times.append(self._oldest[state.id][1])
-        retry = state.first_waiting()
-        delivered, exhausted, cancelled = (
-            state.tallies[final] for final in (State.DELIVERED, State.EXHAUSTED, State.CANCELLED)
-        )
+        return min((at for at in times if at is not None), default=None)
+
+    def account(self, state: AccountState) -> Account:
+        """All there is to tell."""
+        progress, standing = state.progress, state.standing
+        waiting_reports = state.reports_under_way - state.reports_in_flight + state.backlog
+        delivered, exhausted, cancelled = map(progress.counted, FINAL)
         return Account(
             account=state.account,
             name=state.name,
             created_at=state.created_at,
             push=state.settings,
+            revision=state.revision,
+            learned_max_bytes=progress.learned_max_bytes,
             pushes=StateCounts(
-                len(waiting),
-                len(sending),
-                delivered.pushes,
-                exhausted.pushes,
-                cancelled.pushes,
+                len(state.under_way) - state.in_flight,
+                state.in_flight,
+                delivered[0],
+                exhausted[0],
+                cancelled[0],
             ),
             reports=StateCounts(
                 waiting_reports,
-                sending_reports,
-                delivered.reports,
-                exhausted.reports,
-                cancelled.reports,
-                state.expired,
+                state.reports_in_flight,
+                delivered[1],
+                exhausted[1],
+                cancelled[1],
+                progress.expired,
             ),
-            waiting_reports=waiting_reports + sending_reports,
-            oldest_waiting_at=min(times) if times else None,
+            waiting_reports=waiting_reports + state.reports_in_flight,
+            oldest_waiting_at=self.oldest_at(state),
             health=Health(
-                state.failures,
-                state.last_verdict,
-                state.last_attempt_at,
-                state.last_delivered_at,
-                retry.due_at if retry is not None else None,
+                standing.failures,
+                standing.last_verdict,
+                standing.last_attempt_at,
+                standing.last_delivered_at,
+                state.retry_due_at(),
             ),
-            accepted_reports=state.next_seq - 1,
+            accepted_reports=progress.next_seq - 1,
             kind=self._log.kind.name,
         )

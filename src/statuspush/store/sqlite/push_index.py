@@ -12,13 +12,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from statuspush.store.sqlite.ranges import Range
+from statuspush.core.ranges import Range
+from statuspush.store.sqlite.sizes import Sizes
 
-RUN_PUSHES = 65_536
-"""Recent pushes after which they are sorted into the directory."""
 _LONGEST_PUSH: Final = 500
-_PIECE: Final = 500
-"""Ids handed out at a time, since a page of pushes needs no more."""
 _ENTRY: Final = np.dtype([("push", "<u8"), ("seq", "<u8")])
 
 _Entries = npt.NDArray[np.void]
@@ -91,7 +88,8 @@ class RecentPushes:
 class PushIndex:
     """Finds pushes by account, and by account and report."""
 
-    def __init__(self) -> None:
+    def __init__(self, sizes: Sizes) -> None:
+        self._piece = sizes.push_page
         self.recent = RecentPushes()
 
     def load(self, connection: sqlite3.Connection) -> None:
@@ -110,7 +108,7 @@ class PushIndex:
         """Ids of an account's pushes below an id, newest first, some at a time."""
         # Recent ones first: what goes into the directory meanwhile is passed over there.
         recent = self.recent.of(account)["push"]
-        yield from _pieces(recent[recent < below][::-1])
+        yield from _pieces(recent[recent < below][::-1], self._piece)
         below = min(below, int(recent[0])) if len(recent) else below
         for (held,) in connection.execute(
             "SELECT entries FROM push_directory WHERE account = ? AND first_push < ?"
@@ -118,7 +116,7 @@ class PushIndex:
             (account, below),
         ):
             pushes = np.frombuffer(held, _ENTRY)["push"]
-            yield from _pieces(pushes[pushes < below][::-1])
+            yield from _pieces(pushes[pushes < below][::-1], self._piece)
             below = min(below, int(pushes[0]))
 
     def oldest(
@@ -135,7 +133,7 @@ class PushIndex:
             self.recent.of(account),
         ]:
             pushes = entries["push"]
-            yield from _pieces(pushes[(pushes >= first) & (pushes < end)])
+            yield from _pieces(pushes[(pushes >= first) & (pushes < end)], self._piece)
             first = max(first, int(pushes[-1]) + 1) if len(pushes) else first
 
     def holding(
@@ -200,6 +198,6 @@ def remove_entries(connection: sqlite3.Connection, last: int) -> None:
     connection.execute("DELETE FROM push_directory WHERE last_push <= ?", (last,))
 
 
-def _pieces(pushes: _Ids) -> Iterable[list[int]]:
+def _pieces(pushes: _Ids, size: int) -> Iterable[list[int]]:
     ids = pushes.tolist()
-    return (ids[start : start + _PIECE] for start in range(0, len(ids), _PIECE))
+    return (ids[start : start + size] for start in range(0, len(ids), size))

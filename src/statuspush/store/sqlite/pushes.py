@@ -1,24 +1,23 @@
-"""Pushes: their rows, and what is in memory of those under way.
+"""Rows of pushes and of their attempts, a few statements for all pushes of a call.
 
-The memory decides (hot.py) and the rows follow, a few statements for all pushes of a call,
-inside the caller's transaction. What may be done to pushes is in claims.py, outcomes.py and
-redrive.py.
+The core decides (core/push.py), the memory follows (hot.py), and so do the rows, inside the
+caller's transaction.
 """
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
-from statuspush.clock import Milliseconds
-from statuspush.core.contract import Mode
+from msgspec.structs import replace
+
 from statuspush.core.lifecycle import State
+from statuspush.core.moment import Milliseconds
+from statuspush.core.push import Attempt, Push, covered, switched_off
+from statuspush.core.standing import Standing, trusted
 from statuspush.store import push_id
-from statuspush.store.base import Attempt
-from statuspush.store.sqlite.hot import AccountState, PushUnderWay
+from statuspush.store.sqlite.hot import AccountState
 from statuspush.store.sqlite.push_index import PushIndex
 
-Update = tuple[object, ...]
-"""Values for :meth:`Pushes.update`."""
+_ATTEMPT = "started_at, duration_ms, outcome, http_status, answer, detail, reports_sent"
 
 
 class Pushes:
@@ -27,14 +26,15 @@ class Pushes:
     :param dirty: accounts whose progress is to be written before the commit.
     """
 
-    def __init__(self, connection: sqlite3.Connection, dirty: set[AccountState]) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, dirty: dict[AccountState, None], index: PushIndex
+    ) -> None:
         self._connection = connection
-        self.dirty = dirty
-        self.claimed: dict[str, tuple[AccountState, PushUnderWay]] = {}
+        self._dirty = dirty
+        self.claimed: dict[str, tuple[AccountState, Push]] = {}
         """Pushes being sent, by the id as it is shown."""
-        self.index = PushIndex()
-        self.last_token = 0
-        """Of a claim; each is higher than all before."""
+        self.index = index
+        self._last_token = 0
         self._last_id = 0
         self._now: Milliseconds = 0
 
@@ -48,22 +48,18 @@ class Pushes:
         before, self.claimed = self.claimed, {}
         for state in states:
             for push in state.under_way.values():
-                if push.token is not None:
-                    push.shown = push_id.show(push.id)
-                    self.claimed[push.shown] = (state, push)
-                    known = before.get(push.shown)
-                    if known is not None and known[1].token == push.token:
-                        push.url = known[1].url
+                if push.token is None:
+                    continue
+                shown = push_id.show(push.id)
+                known = before.get(shown)
+                # Only this process knows where a push is being sent: that is not on disk.
+                url = known[1].url if known and known[1].token == push.token else None
+                self.claimed[shown] = (state, replace(push, url=url))
 
     @property
     def last_id(self) -> int:
         """The highest id given so far."""
         return self._last_id
-
-    def trust(self, state: AccountState) -> None:
-        """A person says that the endpoint is well: that holds until a later claim's outcome."""
-        state.trusted_since = self.last_token
-        self.dirty.add(state)
 
     def new_id(self, now: Milliseconds) -> int:
         """The id of a push created now."""
@@ -73,9 +69,27 @@ class Pushes:
         self._last_id += 1
         return self._last_id
 
+    def new_token(self, now: Milliseconds) -> int:
+        """The token of a claim made now: higher than all before, also those of other processes."""
+        self._last_token = max(self._last_token + 1, push_id.first_id_at(now))
+        return self._last_token
+
+    def touched(self, state: AccountState) -> None:
+        """The progress of the account is to be written before the commit."""
+        self._dirty[state] = None
+
+    def stand(self, state: AccountState, standing: Standing) -> None:
+        """The endpoint of an account has this standing now."""
+        state.progress.standing = standing
+        self.touched(state)
+
+    def trust(self, state: AccountState) -> None:
+        """A person says that the endpoint works."""
+        self.stand(state, trusted(state.standing, self._last_token))
+
     # rows
 
-    def insert(self, pushes: Sequence[PushUnderWay], state: State, due: bool = True) -> None:
+    def insert(self, pushes: Sequence[Push]) -> None:
         """Write rows of new pushes."""
         rows = [
             (
@@ -83,41 +97,71 @@ class Pushes:
                 push.account,
                 push.first_seq,
                 push.count,
-                state,
+                push.state,
                 push.attempts,
                 push.failures,
                 push.accepted_at,
-                push.due_at if due else None,
+                push.due_at if push.state is not State.CANCELLED else None,
                 push.token,
                 push.claimed_until or None,
                 push.redrive_of,
+                push.owner or None,
             )
             for push in pushes
         ]
         self._connection.executemany(
             "INSERT INTO pushes (id, account, first_seq, count, state, attempts, failures,"
-            " accepted_at, due_at, token, claimed_until, redrive_of)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " accepted_at, due_at, token, claimed_until, redrive_of, owner)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             rows,
         )
         self.index.recent.add(rows)
 
-    def update(self, updates: Iterable[Update]) -> None:
-        """Write what :meth:`wait` and :meth:`end` gave."""
+    def add_waiting(self, state: AccountState, pushes: Sequence[Push]) -> None:
+        """Write new pushes that wait."""
+        self.insert(pushes)
+        for push in pushes:
+            state.put(push)
+        self.touched(state)
+
+    def write_claims(self, pushes: Iterable[Push]) -> None:
+        """Write the claims of pushes that waited."""
         self._connection.executemany(
-            "UPDATE pushes SET state = ?, count = ?, attempts = ?, failures = ?, due_at = ?,"
-            " delivered_at = ?, token = NULL, claimed_until = NULL WHERE id = ?",
-            updates,
+            "UPDATE pushes SET state = ?, count = ?, token = ?, claimed_until = ?, owner = ?"
+            " WHERE id = ?",
+            [(p.state, p.count, p.token, p.claimed_until, p.owner, p.id) for p in pushes],
         )
 
-    def insert_attempts(self, attempts: Iterable[tuple[int, Attempt]]) -> None:
-        """Write attempts of pushes."""
+    def write_returns(self, pushes: Iterable[Push]) -> None:
+        """Write pushes whose claims were given back without an attempt."""
         self._connection.executemany(
-            "INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "UPDATE pushes SET state = ?, due_at = ?, token = NULL, claimed_until = NULL,"
+            " owner = NULL WHERE id = ?",
+            [(p.state, p.due_at if p.state is State.WAITING else None, p.id) for p in pushes],
+        )
+
+    def write_outcomes(self, recorded: Sequence[tuple[Push, Attempt]]) -> None:
+        """Write pushes after an attempt, the attempt in the push's row."""
+        again = [(push.id,) for push, _ in recorded if push.attempts > 1]
+        if again:
+            self._connection.executemany(
+                f"INSERT INTO attempts SELECT id, attempts, {_ATTEMPT} FROM pushes"
+                " WHERE id = ? AND outcome IS NOT NULL",
+                again,
+            )
+        self._connection.executemany(
+            "UPDATE pushes SET state = ?, attempts = ?, failures = ?, due_at = ?, delivered_at = ?,"
+            f" token = NULL, claimed_until = NULL, owner = NULL, ({_ATTEMPT}) ="
+            " (?, ?, ?, ?, ?, ?, ?) WHERE id = ?",
             [
                 (
-                    push,
-                    attempt.number,
+                    push.state,
+                    push.attempts,
+                    push.failures,
+                    push.due_at if push.state is State.WAITING else None,
+                    attempt.started_at + attempt.duration_ms
+                    if push.state is State.DELIVERED
+                    else None,
                     attempt.started_at,
                     attempt.duration_ms,
                     attempt.verdict.outcome,
@@ -125,54 +169,27 @@ class Pushes:
                     attempt.verdict.answer,
                     attempt.verdict.detail,
                     attempt.reports,
+                    push.id,
                 )
-                for push, attempt in attempts
+                for push, attempt in recorded
             ],
         )
 
-    # changes
-
-    def add_waiting(self, state: AccountState, pushes: Sequence[PushUnderWay]) -> None:
-        """Write new pushes that wait, and queue their account."""
-        self.insert(pushes, State.WAITING)
-        for push in pushes:
-            state.put(push)
-        self.dirty.add(state)
-
-    def free(self, state: AccountState, push: PushUnderWay) -> None:
-        """Take the claim from a push."""
-        del self.claimed[push.shown]
-        push.token, push.claimed_until = None, 0
-        state.in_flight -= 1
-        self.dirty.add(state)
-
-    @staticmethod
-    def wait(state: AccountState, push: PushUnderWay) -> Update:
-        """Let a push wait until it is due."""
-        state.put(push)
-        return (State.WAITING, push.count, push.attempts, push.failures, push.due_at, None, push.id)
-
-    @staticmethod
-    def end(
-        state: AccountState,
-        push: PushUnderWay,
-        final: State,
-        delivered_at: Milliseconds | None = None,
-    ) -> Update:
-        """Let a push be in a final state."""
-        del state.under_way[push.id]
-        state.tallies[final].add(push.count)
-        return (final, push.count, push.attempts, push.failures, None, delivered_at, push.id)
+    def write_due(self, pushes: Iterable[Push]) -> None:
+        """Write when pushes that wait are due."""
+        self._connection.executemany(
+            "UPDATE pushes SET due_at = ? WHERE id = ?", [(p.due_at, p.id) for p in pushes]
+        )
 
     def supersede(self, overtaken: Iterable[tuple[AccountState, State, int, int]]) -> None:
-        """So many reports of (account, final state, push) are in newer pushes from now on.
+        """Of (account, final state, push), this many reports are in newer pushes from now on.
 
         They are counted there, so that each report is counted once.
         """
         rows = []
         for state, final, push, reports in overtaken:
-            state.tallies[final].add(-reports, 0)
-            self.dirty.add(state)
+            state.overtake(final, reports)
+            self.touched(state)
             rows.append((reports, push))
         self._connection.executemany(
             "UPDATE pushes SET superseded = superseded + ? WHERE id = ?", rows
@@ -181,57 +198,55 @@ class Pushes:
     def forget(self, state: AccountState) -> None:
         """Drop all claims and waiting pushes of an account that is deleted."""
         for push in state.under_way.values():
-            self.claimed.pop(push.shown, None)
-        state.settings = replace(state.settings, mode=Mode.OFF)  # it may still be queued
-        state.under_way.clear()
-        state.drop_waiting()
+            if push.token is not None:
+                self.claimed.pop(push_id.show(push.id), None)
+        state.forget()
 
-    def expire(self, state: AccountState, pushes: Sequence[PushUnderWay]) -> None:
-        """Drop pushes that wait, because retention removes all their reports."""
+    def remove(self, state: AccountState, pushes: Sequence[Push]) -> None:
+        """Remove pushes that waited, because retention removes all their reports."""
         for push in pushes:
-            del state.under_way[push.id]
+            state.remove(push)
         ids = [(push.id,) for push in pushes]
         self._connection.executemany("DELETE FROM attempts WHERE push = ?", ids)
         self._connection.executemany("DELETE FROM pushes WHERE id = ?", ids)
 
-    def shorten(self, pushes: Sequence[PushUnderWay]) -> None:
-        """Write where pushes begin from which retention took the first reports."""
+    def shorten(self, state: AccountState, pushes: Sequence[Push]) -> None:
+        """Write where pushes begin that lost their first reports to retention."""
         # The index keeps where they began before, which is near enough to find them.
         self._connection.executemany(
             "UPDATE pushes SET first_seq = ?, count = ?, accepted_at = ? WHERE id = ?",
             [(push.first_seq, push.count, push.accepted_at, push.id) for push in pushes],
         )
+        for push in pushes:
+            state.put(push)
+
+    def cancel(self, state: AccountState, pushes: Iterable[Push]) -> None:
+        """Write pushes that waited and are cancelled now."""
+        rows = []
+        for push in pushes:
+            state.end(push)
+            rows.append((push.state, push.id))
+        self._connection.executemany(
+            "UPDATE pushes SET state = ?, due_at = NULL WHERE id = ?", rows
+        )
+        self.touched(state)
 
     # switching off
 
     def cancel_all(self, state: AccountState, now: Milliseconds) -> None:
         """Cancel every waiting push of an account, and cover what is not cut yet."""
-        waiting = [push for push in state.under_way.values() if push.token is None]
-        for push in waiting:
-            self.end(state, push, State.CANCELLED)
-        state.drop_waiting()
-        self._connection.executemany(
-            "UPDATE pushes SET state = 'cancelled', due_at = NULL WHERE id = ?",
-            [(push.id,) for push in waiting],
-        )
+        waiting = [p for p in state.under_way.values() if p.state is State.WAITING]
+        self.cancel(state, map(switched_off, waiting))
         self.cover(state, now)
 
     def cover(self, state: AccountState, now: Milliseconds) -> None:
         """One cancelled push over all reports that are in none: nothing is sent by itself."""
-        count = state.next_seq - state.cursor
-        self.dirty.add(state)
+        self.touched(state)
+        count = state.uncut
         if not count:
             return
-        push = PushUnderWay(
-            id=self.new_id(now),
-            account=state.id,
-            first_seq=state.cursor,
-            count=count,
-            attempts=0,
-            failures=0,
-            accepted_at=now,
-            due_at=0,
+        push = covered(
+            self.new_id(now), state.id, first_seq=state.progress.cursor, count=count, now=now
         )
-        self.insert([push], State.CANCELLED, due=False)
-        state.tallies[State.CANCELLED].add(count)
-        state.cursor = state.next_seq
+        self.insert([push])
+        state.cover(push)

@@ -4,22 +4,20 @@ import sqlite3
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from statuspush.clock import Milliseconds
-from statuspush.core.contract import Mode
-from statuspush.core.lifecycle import State
+from statuspush.core.lifecycle import FINAL, State
+from statuspush.core.moment import Milliseconds
+from statuspush.core.push import queued
+from statuspush.core.ranges import Covered, newest, united
 from statuspush.core.words import Words
 from statuspush.store import push_id
 from statuspush.store.base import Conflict, Redriven, UnknownPush
-from statuspush.store.sqlite.hot import AccountState, PushUnderWay, Turns
+from statuspush.store.sqlite.hot import AccountState
 from statuspush.store.sqlite.log import ReportLog
 from statuspush.store.sqlite.pushes import Pushes
-from statuspush.store.sqlite.ranges import Covered, newest, united
+from statuspush.store.sqlite.sizes import Sizes
+from statuspush.store.sqlite.turns import Turns
 
 _SHOWN_IDS = 100
-_SLICE = 1000
-"""Pushes looked at in one commit."""
-_MOST_MADE = 250
-"""Pushes made in one commit."""
 
 
 class Place(NamedTuple):
@@ -36,8 +34,14 @@ class Redrive:
     """Makes the new pushes of a redrive, a slice a commit."""
 
     def __init__(
-        self, connection: sqlite3.Connection, log: ReportLog, pushes: Pushes, turns: Turns
+        self,
+        connection: sqlite3.Connection,
+        log: ReportLog,
+        pushes: Pushes,
+        turns: Turns,
+        sizes: Sizes,
     ) -> None:
+        self._sizes = sizes
         self._connection = connection
         self._log = log
         self._pushes = pushes
@@ -86,7 +90,7 @@ class Redrive:
             place = Place(first, 0, min(end, self._pushes.last_id + 1))
         found = self._pushes_in(state, wanted, place.push, place.end)
         made, further = self._slice(state, found, place, now)
-        if further is None and len(found) == _SLICE:
+        if further is None and len(found) == self._sizes.redrive_looked_at:
             further = Place(found[-1][0] + 1, 0, place.end)
         return made, further
 
@@ -104,7 +108,7 @@ class Redrive:
         Of a superseded one, only what is in no newer push, or ``whichever`` push it is in.
         """
         size = min(state.settings.max_reports, self._log.kind.max_reports)
-        left = _MOST_MADE * size
+        left = self._sizes.redrive_made * size
         chosen: list[Covered] = []
         further: Place | None = None
         joined = -1
@@ -140,7 +144,7 @@ class Redrive:
         self, state: AccountState, wanted: frozenset[State], first_id: int, end_id: int
     ) -> list[tuple[int, int, int, int]]:
         """(id, first, end, superseded) of a slice of the pushes that hold something to redrive."""
-        finals = wanted & {State.DELIVERED, State.EXHAUSTED, State.CANCELLED}
+        finals = wanted.intersection(FINAL)
         if not finals:
             return []
         places = ",".join("?" * len(finals))
@@ -151,16 +155,16 @@ class Redrive:
                 f"SELECT {columns} FROM pushes AS p INDEXED BY pushes_given_up"
                 " WHERE p.state IN ('exhausted', 'cancelled')"
                 f" AND p.account = ? AND p.id >= ? AND p.id < ? AND {condition}",
-                (state.id, first_id, end_id, *finals, _SLICE),
+                (state.id, first_id, end_id, *finals, self._sizes.redrive_looked_at),
             ).fetchall()
         found: list[tuple[int, int, int, int]] = []
         for ids in self._pushes.index.oldest(self._connection, state.id, first_id, end_id):
             found += self._connection.execute(
                 f"SELECT {columns} FROM json_each(?) AS wanted"
                 f" CROSS JOIN pushes AS p ON p.id = wanted.value WHERE {condition}",
-                (str(ids), *finals, _SLICE - len(found)),
+                (str(ids), *finals, self._sizes.redrive_looked_at - len(found)),
             )
-            if len(found) == _SLICE:
+            if len(found) == self._sizes.redrive_looked_at:
                 break
         return found
 
@@ -174,13 +178,13 @@ class Redrive:
         (near,) = self._pushes.index.holding(self._connection, state.id, [(first, end)])
         pushes = self._connection.execute(
             "SELECT p.id, p.first_seq, p.first_seq + p.count, p.superseded"
-            " FROM json_each(?4) AS near CROSS JOIN pushes AS p ON p.id = near.value"
+            " FROM json_each(:near) AS near CROSS JOIN pushes AS p ON p.id = near.value"
             # Those without limit of length: cancelled while the interface was off.
             " UNION SELECT id, first_seq, first_seq + count, superseded"
             " FROM pushes INDEXED BY pushes_given_up"
-            " WHERE account = ?1 AND state IN ('exhausted', 'cancelled') AND count > 500"
-            " AND first_seq < ?3 AND first_seq + count > ?2",
-            (state.id, first, end, str(list(near))),
+            " WHERE account = :account AND state IN ('exhausted', 'cancelled') AND count > 500"
+            " AND first_seq < :end AND first_seq + count > :first",
+            {"account": state.id, "first": first, "end": end, "near": str(list(near))},
         ).fetchall()
         passed_over = {push for push, begins, ends, gone in pushes if gone >= ends - begins}
         return [
@@ -194,7 +198,7 @@ class Redrive:
 
     @staticmethod
     def _check_interface(state: AccountState) -> None:
-        if state.settings.mode is Mode.OFF:
+        if state.off:
             raise Conflict(
                 Words(
                     f"the push interface of {state.account} is off; switch it on first",
@@ -213,33 +217,30 @@ class Redrive:
         """New pushes over these parts, in order; neighbours are joined into full ones."""
         size = min(state.settings.max_reports, self._log.kind.max_reports)
         # Retention removed what is before.
-        kept = self._log.first_kept(self._connection, state.id) or state.next_seq
+        kept = self._log.first_kept(self._connection, state.id) or state.progress.next_seq
         parts = [
             Covered(max(part.first, kept), part.end, part.push) for part in parts if part.end > kept
         ]
         origin = {part.first: part.push for part in parts}
-        made: list[PushUnderWay] = []
+        ranges: list[tuple[int, int, int]] = []
         for first, end in united((part.first, part.end) for part in parts):
             for start in range(first, end, size):
-                stop = min(start + size, end)
-                source = origin.get(start) or made[-1].redrive_of
-                made.append(
-                    PushUnderWay(
-                        id=self._pushes.new_id(now),
-                        account=state.id,
-                        first_seq=start,
-                        count=stop - start,
-                        attempts=0,
-                        failures=0,
-                        accepted_at=now,
-                        due_at=now,
-                        redrive_of=source,
-                    )
-                )
+                source = origin.get(start) or ranges[-1][2]
+                ranges.append((start, min(start + size, end), source))
+        times = self._log.accepted(state.id, [start for start, _, _ in ranges]) if ranges else {}
+        made = [
+            queued(
+                self._pushes.new_id(now),
+                state.id,
+                first_seq=start,
+                count=end - start,
+                accepted_at=times.get(start, now),
+                due_at=now,
+                redrive_of=source,
+            )
+            for start, end, source in ranges
+        ]
         if made:
-            times = self._log.accepted(state.id, [push.first_seq for push in made])
-            for push in made:
-                push.accepted_at = times.get(push.first_seq, now)
             self._supersede(state, parts)
             self._pushes.add_waiting(state, made)
             self._pushes.trust(state)

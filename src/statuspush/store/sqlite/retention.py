@@ -10,21 +10,21 @@ from itertools import islice
 from typing import Final
 
 import structlog
-from msgspec.structs import replace
 
-from statuspush.clock import Milliseconds
 from statuspush.core.lifecycle import State
+from statuspush.core.moment import Milliseconds
+from statuspush.core.push import Push, expire
 from statuspush.store import push_id
 from statuspush.store.base import Swept
-from statuspush.store.sqlite.hot import AccountState, PushUnderWay, Turns
+from statuspush.store.sqlite.hot import AccountState
 from statuspush.store.sqlite.log import ReportLog
 from statuspush.store.sqlite.push_index import remove_entries
 from statuspush.store.sqlite.pushes import Pushes
+from statuspush.store.sqlite.sizes import Sizes
+from statuspush.store.sqlite.turns import Turns
 
 _DIRECTORY_STEP: Final = 1000
 _CHUNK_STEP: Final = 500
-_CHUNK_BYTES: Final = 2 << 20
-"""Bodies of chunks removed in a step: SQLite frees a page at a time."""
 _BLOCK_STEP: Final = 64
 _PUSH_STEP: Final = 1000
 _AHEAD: Final[Milliseconds] = 60_000
@@ -41,7 +41,9 @@ class Retention:
         log: ReportLog,
         pushes: Pushes,
         turns: Turns,
+        sizes: Sizes,
     ) -> None:
+        self._sizes = sizes
         self._connection = connection
         self._log = log
         self._pushes = pushes
@@ -110,8 +112,8 @@ class Retention:
                 break  # goes with its reports, in the run
             ended.append(push)
             if state is not None:
-                state.tallies[final].add(-count, -1)
-                self._pushes.dirty.add(state)
+                state.progress.count(final, pushes=-1, reports=-count)
+                self._pushes.touched(state)
         if ended:
             self._connection.execute("DELETE FROM attempts WHERE push <= ?", (ended[-1],))
             self._connection.execute("DELETE FROM pushes WHERE id <= ?", (ended[-1],))
@@ -161,7 +163,7 @@ class Retention:
         ).fetchall():
             state = states.get(account)
             if state is not None:
-                expired += self._expire_uncut(state, first, end)
+                expired += self._expire_uncut(state, end)
                 if sending.get(account, end) < end:
                     held = True  # they stay until the outcome is there
                     continue
@@ -190,7 +192,7 @@ class Retention:
             last = chunk
             removed += count
             size += body_bytes
-            if size >= _CHUNK_BYTES:
+            if size >= self._sizes.removed_bytes:
                 break
         if not removed:
             return None
@@ -211,57 +213,40 @@ class Retention:
 
     # what still waited
 
-    def _expire_uncut(self, state: AccountState, first: int, end: int) -> int:
-        """Reports [first, end) of an account go; return how many of them were in no push yet."""
-        expired = 0
-        if state.cursor < end:
-            if state.backlog:  # what came while the interface was off did not wait
-                expired = end - max(state.cursor, first)
-            state.cursor = end
-        state.pull_cursor = max(state.pull_cursor, end)
-        state.expired += expired
-        self._pushes.dirty.add(state)
+    def _expire_uncut(self, state: AccountState, end: int) -> int:
+        """Reports below ``end`` of an account go; return how many of them were in no push yet."""
+        expired = state.pass_over(end)
+        state.progress.pull_cursor = max(state.progress.pull_cursor, end)
+        state.progress.expired += expired
+        self._pushes.touched(state)
         return expired
 
     def _expire(
-        self, state: AccountState, pushes: Iterable[PushUnderWay], end: int, now: Milliseconds
+        self, state: AccountState, pushes: Iterable[Push], end: int, now: Milliseconds
     ) -> int:
         """Take the reports below ``end`` out of pushes that wait; return how many these were."""
-        whole, shorter, sent = [], [], []
-        expired = 0
-        for push in pushes:
-            expired += min(push.end_seq, end) - push.first_seq
-            if push.end_seq <= end:
-                whole.append(push)
-            elif push.attempts:
-                sent.append(push)
-            else:
-                shorter.append(push)
-        if not expired:
+        pushes = list(pushes)
+        if not pushes:
             return 0
-        accepted_at = self._log.accepted(state.id, [end]).get(end) if shorter or sent else None
-        self._pushes.expire(state, whole)
-        for push in shorter:
-            push.first_seq, push.count = end, push.end_seq - end
-            push.accepted_at = accepted_at or push.accepted_at
-        self._pushes.shorten(shorter)
-        # What was sent under an id must not change: the rest goes on as another push.
-        rest = [
-            replace(
-                push,
-                id=self._pushes.new_id(now),
-                first_seq=end,
-                count=push.end_seq - end,
-                attempts=0,
-                accepted_at=accepted_at or push.accepted_at,
-                redrive_of=push.id,
-            )
-            for push in sent
+        accepted_at = None
+        if any(push.end_seq > end for push in pushes):
+            accepted_at = self._log.accepted(state.id, [end]).get(end)
+        found = [
+            (push, expire(push, end, accepted_at, lambda: self._pushes.new_id(now)))
+            for push in pushes
         ]
-        self._pushes.update([self._pushes.end(state, push, State.CANCELLED) for push in sent])
-        self._pushes.supersede((state, State.CANCELLED, push.id, push.count) for push in sent)
-        self._pushes.add_waiting(state, rest)
-        state.expired += expired
-        self._pushes.dirty.add(state)
+        self._pushes.remove(state, [push for push, expired in found if expired.push is None])
+        kept = [expired.push for _, expired in found if expired.push is not None]
+        self._pushes.shorten(state, [push for push in kept if push.state is State.WAITING])
+        sent = [push for push in kept if push.state is not State.WAITING]
+        if sent:
+            self._pushes.cancel(state, sent)
+            self._pushes.supersede((state, push.state, push.id, push.count) for push in sent)
+            self._pushes.add_waiting(
+                state, [expired.rest for _, expired in found if expired.rest is not None]
+            )
+        reports = sum(expired.reports for _, expired in found)
+        state.progress.expired += reports
+        self._pushes.touched(state)
         self._turns.consider(state, now)  # without its retry there may be something to cut
-        return expired
+        return reports

@@ -51,7 +51,7 @@ class Run:
     directory: Sequence[DirectoryRow]
 
 
-def sort_run(tail: Tail) -> Run:
+def sort_run(tail: Tail, filter_rows: int) -> Run:
     """Sort a full tail, which must not grow any more, into a run. CPU only; any thread."""
     chunks = np.array(tail.chunks, np.uint32)
     blocks: list[tuple[int, int, bytes]] = []
@@ -71,7 +71,7 @@ def sort_run(tail: Tail) -> Run:
         reports=tail.reports,
         newest_at=tail.newest_at,
         marks=marks,
-        filter=make_filter(marks),
+        filter=make_filter(marks, filter_rows),
         blocks=blocks,
         directory=directory,
     )
@@ -131,7 +131,7 @@ def write_run(connection: sqlite3.Connection, run_id: int, run: Run) -> None:
     )
 
 
-def remake_filters(connection: sqlite3.Connection) -> None:
+def remake_filters(connection: sqlite3.Connection, filter_rows: int) -> None:
     """Make the filters anew that a migration has emptied, from the runs' blocks."""
     runs = connection.execute(
         "SELECT id, first_chunk, last_chunk FROM runs WHERE length(filter) = 0"
@@ -150,7 +150,9 @@ def remake_filters(connection: sqlite3.Connection) -> None:
         ]
         entries = np.concatenate([np.empty(0, _ENTRY), *blocks])
         marks = marks_of(entries["fingerprint"].astype(np.uint64), accounts[entries["chunk"]])
-        connection.execute("UPDATE runs SET filter = ? WHERE id = ?", (make_filter(marks), run))
+        connection.execute(
+            "UPDATE runs SET filter = ? WHERE id = ?", (make_filter(marks, filter_rows), run)
+        )
 
 
 def find_in_runs(
@@ -186,11 +188,11 @@ def chunks_of_range(
 ) -> list[int]:
     """Ids of the chunks in runs that hold seqs of [first_seq, end_seq) of an account, in order."""
     rows = connection.execute(
-        "SELECT first_seq, first_chunk, entries FROM directory WHERE account = ?1"
+        "SELECT first_seq, first_chunk, entries FROM directory WHERE account = :account"
         " AND first_seq >= coalesce((SELECT max(first_seq) FROM directory"
-        "                            WHERE account = ?1 AND first_seq <= ?2), 0)"
-        " AND first_seq < ?3 AND end_seq > ?2 ORDER BY first_seq",
-        (account, first_seq, end_seq),
+        "                            WHERE account = :account AND first_seq <= :first), 0)"
+        " AND first_seq < :end AND end_seq > :first ORDER BY first_seq",
+        {"account": account, "first": first_seq, "end": end_seq},
     )
     chunks: list[int] = []
     for row_seq, first_chunk, entries in rows:
@@ -209,11 +211,11 @@ def chunks_of_seqs(
     found: dict[int, int] = {}
     wanted = np.array(seqs, np.int64)
     for row_seq, end_seq, first_chunk, entries in connection.execute(
-        "SELECT first_seq, end_seq, first_chunk, entries FROM directory WHERE account = ?1"
+        "SELECT first_seq, end_seq, first_chunk, entries FROM directory WHERE account = :account"
         " AND first_seq >= coalesce((SELECT max(first_seq) FROM directory"
-        "                            WHERE account = ?1 AND first_seq <= ?2), 0)"
-        " AND first_seq <= ?3 ORDER BY first_seq",
-        (account, seqs[0], seqs[-1]),
+        "                            WHERE account = :account AND first_seq <= :first), 0)"
+        " AND first_seq <= :last ORDER BY first_seq",
+        {"account": account, "first": seqs[0], "last": seqs[-1]},
     ):
         held = np.frombuffer(entries, _DIRECTORY_ENTRY)
         here = wanted[(wanted >= row_seq) & (wanted < end_seq)]

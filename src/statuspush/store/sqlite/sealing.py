@@ -6,8 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
-from statuspush.clock import Milliseconds
-from statuspush.store.sqlite import push_index
+from statuspush.core.moment import Milliseconds
 from statuspush.store.sqlite.commit import GroupCommit
 from statuspush.store.sqlite.hot import AccountState
 from statuspush.store.sqlite.log import ReportLog
@@ -20,6 +19,7 @@ from statuspush.store.sqlite.runs import (
     write_directory,
     write_run,
 )
+from statuspush.store.sqlite.sizes import Sizes
 
 T = TypeVar("T")
 TAIL_AGE: Final[Milliseconds] = 6 * 3_600_000
@@ -49,14 +49,16 @@ class SealStep:
             self.run.blocks
         )
 
-    def step(self, states: dict[int, AccountState], dirty: set[AccountState]) -> bool:
+    def step(self, states: dict[int, AccountState], dirty: dict[AccountState, None]) -> bool:
         """Write the next part; False after the last one."""
         if self.id is None:
             self.id = new_run_id(self._connection)
         if rows := self.run.directory[self._written : self._written + _ROWS]:
             write_directory(self._connection, self.run.first_chunk, rows)
             # The rows of the log behind next_seq will not be read again at the next start.
-            dirty.update(states[row.account] for row in rows if row.account in states)
+            for row in rows:
+                if row.account in states:
+                    dirty[states[row.account]] = None
             self._written += len(rows)
             return True
         if blocks := self.run.blocks[self._blocks_written : self._blocks_written + _BLOCKS]:
@@ -75,8 +77,10 @@ class Sealing:
         connection: sqlite3.Connection,
         log: ReportLog,
         index: PushIndex,
-        dirty: set[AccountState],
+        dirty: dict[AccountState, None],
+        sizes: Sizes,
     ) -> None:
+        self._sizes = sizes
         self._connection = connection
         self._log = log
         self._index = index
@@ -130,7 +134,7 @@ class Sealing:
         tail, filters = self._log.tails[0], self._log.filter
 
         def sort() -> tuple[Run, int]:
-            run = sort_run(tail)
+            run = sort_run(tail, self._sizes.filter_rows)
             return run, filters.prepare(run.marks)
 
         run, column = await self._in_thread(sort)
@@ -159,7 +163,7 @@ class Sealing:
     async def _sort_pushes(self) -> bool:
         recent = self._index.recent
         count = len(recent)
-        if count < push_index.RUN_PUSHES:
+        if count < self._sizes.run_pushes:
             return False
         seal = await self._in_thread(lambda: DirectoryStep(self._connection, recent, count))
         if self._index.recent is recent:

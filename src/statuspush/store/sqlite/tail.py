@@ -9,8 +9,6 @@ import numpy as np
 
 from statuspush.core.kinds.kind import SEARCH_KEYS
 
-RUN_REPORTS = 65_536
-"""Reports after which a tail is full and waits to be sorted into a run."""
 UNIQUE: Final = 0
 """Place of the unique id among a kind's search keys."""
 
@@ -38,7 +36,8 @@ class Tail:
     that is not committed yet, their connection does not show them.
     """
 
-    def __init__(self, first_chunk: int) -> None:
+    def __init__(self, first_chunk: int, run_reports: int = 65_536) -> None:
+        self._run_reports = run_reports
         self.first_chunk = first_chunk
         self.next_chunk = first_chunk
         self.reports = 0
@@ -56,7 +55,7 @@ class Tail:
     @property
     def full(self) -> bool:
         """It has the size of a run."""
-        return self.reports >= RUN_REPORTS
+        return self.reports >= self._run_reports
 
     def skip_to(self, chunk: int) -> None:
         """The next chunk has this id; there may be a gap before it, where all was removed."""

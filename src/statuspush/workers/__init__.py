@@ -1,1 +1,0 @@
-"""Worker processes: they speak HTTP on both sides, and one process owns the store."""
