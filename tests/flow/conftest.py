@@ -55,6 +55,7 @@ class Posted:
 
     request: PostRequest
     at: int
+    kind: object = VOICE_STATUS
 
     @property
     def headers(self):
@@ -70,11 +71,11 @@ class Posted:
 
     @property
     def reports(self):
-        return decode(self.request.body, VOICE_STATUS)
+        return decode(self.request.body, self.kind)
 
     @property
     def sids(self):
-        return [report["sid"] for report in self.reports]
+        return [report[self.kind.unique] for report in self.reports]
 
 
 class Customers:
@@ -96,7 +97,8 @@ class Customers:
         """This result, after so many seconds."""
         return _Takes(seconds, result)
 
-    def __init__(self, clock):
+    def __init__(self, clock, kind=VOICE_STATUS):
+        self.kind = kind
         self.posts: list[Posted] = []
         self.acknowledged: set[str] = set()
         """Sids of every push that was answered with ACK."""
@@ -128,7 +130,7 @@ class Customers:
         return sum(not answer.done() for held in self.hanging.values() for answer in held)
 
     async def post(self, request):
-        posted = Posted(request, self._clock.now())
+        posted = Posted(request, self._clock.now(), self.kind)
         self.posts.append(posted)
         script = self._scripts.get(request.url, [self.ACK])
         result = script.pop(0) if len(script) > 1 else script[0]
@@ -199,6 +201,7 @@ class House:
     suspect: int = 1000
     slow_seconds: float = 1.0
     max_bytes: int = 1 << 24
+    kind: object = VOICE_STATUS
     losing_outcomes: bool = False
     """While set, outcomes never reach Record, as if the process died before it."""
     submitted: dict = field(default_factory=lambda: defaultdict(list))
@@ -206,7 +209,7 @@ class House:
 
     async def open(self):
         self.telemetry = Telemetry()
-        self.engine = SqliteStore(self.database, self.telemetry)
+        self.engine = SqliteStore(self.database, self.telemetry, self.kind)
         self.store = Failing(self.engine)
         await self.store.open(self.clock.now())
         self.lanes = Lanes(good=self.good, suspect=self.suspect, slow_seconds=self.slow_seconds)
@@ -214,7 +217,7 @@ class House:
             self.customers,
             self.clock,
             self.telemetry,
-            retry_interval_ms=INTERVAL * 1000,
+            kinds={self.kind.name: self.kind},
             slow_seconds=self.slow_seconds,
         )
         self.cut = Cut(
