@@ -57,6 +57,7 @@ class Posted:
 
     request: PostRequest
     at: int
+    kind: object = VOICE_STATUS
 
     @property
     def headers(self):
@@ -72,11 +73,11 @@ class Posted:
 
     @property
     def reports(self):
-        return decode(self.request.body, VOICE_STATUS)
+        return decode(self.request.body, self.kind)
 
     @property
     def sids(self):
-        return [report["sid"] for report in self.reports]
+        return [report[self.kind.unique] for report in self.reports]
 
 
 class Customers:
@@ -98,7 +99,8 @@ class Customers:
         """This result, after so many seconds."""
         return _Takes(seconds, result)
 
-    def __init__(self, clock):
+    def __init__(self, clock, kind=VOICE_STATUS):
+        self.kind = kind
         self.posts: list[Posted] = []
         self.acknowledged: set[str] = set()
         """Sids of every push that was answered with ACK."""
@@ -140,7 +142,7 @@ class Customers:
         done(result)
 
     async def post(self, request):
-        posted = Posted(request, self._clock.now())
+        posted = Posted(request, self._clock.now(), self.kind)
         self.posts.append(posted)
         script = self._scripts.get(request.url, [self.ACK])
         result = script.pop(0) if len(script) > 1 else script[0]
@@ -250,6 +252,7 @@ class House:
     slow_seconds: float = 1.0
     max_bytes: int = 1 << 24
     sizes: Sizes = field(default_factory=lambda: Sizes(probe_seconds=0))
+    kind: object = VOICE_STATUS
     losing_outcomes: bool = False
     """While set, outcomes are never recorded, as if the process died before it."""
     submitted: dict = field(default_factory=lambda: defaultdict(list))
@@ -258,7 +261,11 @@ class House:
     async def open(self):
         self.telemetry = Telemetry()
         self.engine = SqliteStore.open(
-            self.database, self.clock.now(), telemetry=self.telemetry, sizes=self.sizes
+            self.database,
+            self.clock.now(),
+            telemetry=self.telemetry,
+            sizes=self.sizes,
+            kind=self.kind,
         )
         self.store = Failing(self.engine)
         self.to_worker = Pipe(ToWorker, lambda frame: self.worker.take(frame))  # noqa: PLW0108 (made below)
@@ -279,7 +286,7 @@ class House:
             self.customers,
             self.clock,
             self.telemetry,
-            retry_interval_ms=INTERVAL * 1000,
+            kinds={self.kind.name: self.kind},
             slow_seconds=self.slow_seconds,
         )
         self.worker = Worker(send, self.clock, self.to_dispatcher.outgoing, {})

@@ -174,7 +174,7 @@ async def test_what_is_said_in_one_turn_is_one_frame():
     here = Link(ToWorker, FromWorker, receive=lambda frame: None, lost=lambda: None)
     await loop.create_connection(lambda: there, sock=theirs)
     await loop.create_connection(lambda: here, sock=ours)
-    batch = Batch(["acme"], [1], [b"report"], bytes(24))
+    batch = Batch("voice_status", ["acme"], [1], [b"report"], bytes(24))
     for number in range(3):
         here.outgoing().submitted.append(Submitted(number, batch))
     await asyncio.sleep(0.01)

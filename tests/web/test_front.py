@@ -26,7 +26,7 @@ class Accepts:
         self.holds = False
         self._waiting = []
 
-    def begin(self, body, *, ndjson, done):
+    def begin(self, body, kind, *, ndjson, done):
         self.bodies.append(body)
         if self.holds:
             self._waiting.append(done)

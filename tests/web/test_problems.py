@@ -29,7 +29,7 @@ class Refusing:
     def __init__(self, error):
         self._error = error
 
-    def begin(self, body, *, ndjson, done):
+    def begin(self, body, kind, *, ndjson, done):
         done(self._error)
 
 
