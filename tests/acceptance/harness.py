@@ -133,9 +133,22 @@ class Service(ServeProcess):
     def counts(self, kind: str = "reports") -> Counter[str]:
         """Reports (or pushes) of all accounts by state."""
         counted: Counter[str] = Counter()
-        for item in self.api("GET", "/v1/accounts", timeout=60)["items"]:
+        for item in self.accounts():
             counted.update(item["counts"][kind])
         return counted
+
+    def accounts(self) -> Iterator[dict[str, Any]]:
+        """All accounts, by name."""
+        cursor = ""
+        while True:
+            query = urllib.parse.urlencode(
+                {"limit": "1000"} | ({"cursor": cursor} if cursor else {})
+            )
+            page = self.api("GET", f"/v1/accounts?{query}", timeout=60)
+            yield from page["items"]
+            cursor = page["next"]
+            if not cursor:
+                return
 
     def drained(self, seconds: float = PATIENCE, every: float = 0.05) -> Counter[str]:
         """Wait until no report waits or is being sent; return the counts by state."""

@@ -79,13 +79,20 @@ def test_list_and_show_are_tables(service):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["list"], ["show", "acme"], ["create", "acme", "--name", "x"], ["test", "acme"]]
+    "arguments", [["show", "acme"], ["create", "acme", "--name", "x"], ["test", "acme"]]
 )
 def test_json_is_the_answer_of_the_service(service, arguments):
     """Untouched, for programs."""
     answer = ACCOUNT | {"acknowledged": True, "items": []}
     result, _ = service("account", *arguments, "--json", answer=(200, {}, answer))
     assert json.loads(result.stdout) == answer
+
+
+def test_a_list_as_json_holds_all_pages(service):
+    """One document, however many requests it took."""
+    answer = {"items": [ACCOUNT], "next": None}
+    result, _ = service("account", "list", "--json", answer=(200, {}, answer))
+    assert json.loads(result.stdout) == {"items": [ACCOUNT]}
 
 
 def test_push_changes_only_what_is_given(service):

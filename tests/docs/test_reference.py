@@ -35,7 +35,7 @@ def openapi():
         test_push=nothing,
         metrics=nothing,
         clock=SteadyClock(),
-        telemetry=nothing,
+        telemetry=Telemetry(),
         timezone=ZoneInfo("Asia/Shanghai"),
         operator_token_hash=lambda: b"",
     )

@@ -299,12 +299,15 @@ def test_after_a_call_that_failed_numbers_and_repeats_are_as_before(inbox, path)
     assert [batch.id for batch in batches(inbox)] == [1, 2]
 
 
-def test_the_write_ahead_log_does_not_grow_without_end(inbox, path, monkeypatch):
+def test_the_write_ahead_log_does_not_grow_without_end(path, monkeypatch):
     monkeypatch.setattr(checkpoint, "WAL_BYTES", 1 << 20)
+    inbox = Inbox(path)
+    inbox.open()
     for number in range(60):
         put(inbox, f"{number}", text="x" * 200_000)
     assert path.with_name("inbox.db-wal").stat().st_size < 6 << 20
     assert len(kept(inbox)) == 60
+    inbox.close()
 
 
 def test_an_inbox_may_be_a_symbolic_link(tmp_path):

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import time
+import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +16,7 @@ from statuspush.core.errors import ServiceError
 from statuspush.launch import START_SECONDS, ServeProcess
 
 TOKEN: Final = "benchmark-operator-token"  # noqa: S105 - of a service that lives for a run
+_PAGE: Final = 1000
 _CALL_SECONDS: Final = 60.0
 _CALLERS: Final = 8
 _STILL_SECONDS: Final = 0.25
@@ -61,8 +63,15 @@ class Rig:
 
     def delivered(self) -> int:
         """Reports of all accounts that are recorded as delivered."""
-        listed = self.api("GET", "/v1/accounts")["items"]
-        return sum(item["counts"]["reports"]["delivered"] for item in listed)
+        total: int = 0
+        cursor = ""
+        while True:
+            query = {"limit": _PAGE} | ({"cursor": cursor} if cursor else {})
+            page = self.api("GET", f"/v1/accounts?{urllib.parse.urlencode(query)}")
+            total += sum(item["counts"]["reports"]["delivered"] for item in page["items"])
+            cursor = page["next"]
+            if not cursor:
+                return total
 
     def open_accounts(self, accounts: Iterable[str]) -> None:
         """Create accounts, or take those that are there, and switch them on."""

@@ -66,7 +66,7 @@ class HealthWatch:
             trouble = (
                 "the store needs a restart"
                 if isinstance(error, StoreBroken)
-                else "the store takes no writes at present"
+                else "the store cannot be written at present"
             )
             self._telemetry.store_down()
         if trouble != self.trouble:

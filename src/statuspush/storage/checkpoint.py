@@ -25,9 +25,9 @@ class Checkpoints:
     """Decides between two groups whether there is something to do for the log."""
 
     def __init__(
-        self, database: Path, writer: sqlite3.Connection, wal_bytes: int = WAL_BYTES
+        self, database: Path, writer: sqlite3.Connection, wal_bytes: int | None = None
     ) -> None:
-        self._wal_bytes = wal_bytes
+        self._wal_bytes = WAL_BYTES if wal_bytes is None else wal_bytes
         self._writer = writer
         # Held open to the end: closing any descriptor of the file would drop SQLite's locks.
         self._index = os.open(f"{database}-shm", os.O_RDONLY | getattr(os, "O_BINARY", 0))
