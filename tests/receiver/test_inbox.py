@@ -301,7 +301,7 @@ def test_after_a_call_that_failed_numbers_and_repeats_are_as_before(inbox, path)
 
 def test_the_write_ahead_log_does_not_grow_without_end(path, monkeypatch):
     monkeypatch.setattr(checkpoint, "WAL_BYTES", 1 << 20)
-    inbox = Inbox(path)
+    inbox = Inbox(path, VOICE_STATUS)
     inbox.open()
     for number in range(60):
         put(inbox, f"{number}", text="x" * 200_000)
