@@ -5,7 +5,6 @@ import json
 from zoneinfo import ZoneInfo
 
 import pytest
-from statuspush.cli.submitting.read import Format, read_reports
 from tests.kinds.sms_reply import SMS_REPLY, ReplySubmission
 
 from statuspush.core.ack import judge
@@ -19,6 +18,7 @@ from statuspush.core.lifecycle import Exhaust, Retry, decide
 from statuspush.core.outcome import Answered, Outcome
 from statuspush.core.report import InvalidReports, read_submissions
 from statuspush.core.wire import body, encoded_size, fit
+from statuspush.intake.read import Format, read_reports
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 GOOD = {"account": "acme", "id": "r1", "phone": "+37258483726", "result": 3}

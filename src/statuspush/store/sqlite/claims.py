@@ -57,6 +57,7 @@ class Claims:
         result: list[ClaimedPush] = []
         new: list[Push] = []
         again: list[Push] = []
+        kind = self._log.kind
         # In each round every account has at most one turn.
         while sends := [
             self._send(state, turn)
@@ -69,7 +70,7 @@ class Claims:
                 left[suspect] -= 1
                 held = [chunks[c] for c in send.chunks if c in chunks]
                 _check(send, held)
-                fragments, count = _fragments(send, held, self._log.kind)
+                fragments, count = _fragments(send, held, kind)
                 claim = Claim(
                     self._pushes.new_token(now), now + lease_ms, owner, state.settings.url
                 )
@@ -79,7 +80,7 @@ class Claims:
                 else:
                     push = self._claim(send.push, state, count, claim, now)
                     again.append(push)
-                result.append(_handed_out(state, push, fragments, suspect=suspect))
+                result.append(_handed_out(state, push, fragments, kind, suspect=suspect))
                 self._pushes.claimed[result[-1].id] = (state, push)
                 self._turns.consider(state, now)
         self._pushes.insert(new)
@@ -211,7 +212,9 @@ class Claims:
         self._pushes.write_due(late)
 
 
-def _handed_out(state: AccountState, push: Push, fragments: bytes, *, suspect: bool) -> ClaimedPush:
+def _handed_out(
+    state: AccountState, push: Push, fragments: bytes, kind: Kind[Any], *, suspect: bool
+) -> ClaimedPush:
     # The row of progress is not written: at load, the cursor is corrected by this push.
     assert push.token is not None
     return ClaimedPush(
@@ -225,6 +228,7 @@ def _handed_out(state: AccountState, push: Push, fragments: bytes, *, suspect: b
         token=push.token,
         created_at=push_id.created_at(push.id),
         suspect=suspect,
+        kind=kind.name,
     )
 
 
