@@ -12,11 +12,11 @@ from statuspush.core.contract import VOICE_STATUS, Kind
 from statuspush.core.fragment import sample_fragments
 from statuspush.core.lifecycle import Halve, Retry, decide
 from statuspush.core.moment import Milliseconds
-from statuspush.core.outcome import INTERRUPTED, Outcome, SendResult, Tested, Verdict
+from statuspush.core.outcome import Outcome, SendResult, Tested, Verdict
 from statuspush.core.push import Attempt
 from statuspush.core.push_request import PostRequest, push_request
 from statuspush.core.settings import PushSettings
-from statuspush.store.base import ClaimedPush, Recording
+from statuspush.store.base import ClaimedPush, Recording, interrupted
 from statuspush.store.push_id import show
 from statuspush.telemetry import Telemetry
 from statuspush.transport import Done, Sending
@@ -98,14 +98,8 @@ class Send:
         It is due immediately, or with ``wait`` after the retry interval.
         """
         now = self._clock.now()
-        return Recording(
-            push=claim.id,
-            token=claim.token,
-            attempt=Attempt(
-                claim.attempt, started_at, now - started_at, INTERRUPTED, claim.reports
-            ),
-            decision=Retry(now + self._retry_interval_ms if wait else now),
-        )
+        due_at = now + self._retry_interval_ms if wait else now
+        return interrupted(claim, started_at, now, due_at=due_at)
 
     def _recording(self, claim: ClaimedPush, verdict: Verdict, started_at: int) -> Recording:
         ended_at = self._clock.now()
