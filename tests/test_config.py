@@ -207,6 +207,7 @@ def test_variables_of_the_tools_are_no_settings():
         "STATUSPUSH_URL": "x",
         "STATUSPUSH_TOKEN": "x",
         "STATUSPUSH_VENV": "x",
+        "STATUSPUSH_PYTHON": "x",
         "STATUSPUSHED": "x",
         "PATH": "x",
     }

@@ -111,7 +111,7 @@ class SqliteLayout:
             log.load_tails(states, store._now)
         finally:
             connection.close()
-        assert {i: state_under_way(s) for i, s in store._by_id.items()} == {
+        assert {i: state_under_way(s) for i, s in store._accounts.by_id.items()} == {
             i: state_under_way(s) for i, s in states.items()
         }
         totals.reports += sum(state.backlog for state in states.values())

@@ -162,7 +162,7 @@ def remarks(survey: Survey) -> list[Words]:
     return said
 
 
-def reckoning(survey: Survey) -> Words:
+def summary(survey: Survey) -> Words:
     """Whether every report arrived."""
     accepted, lost, repeats, misdirected = (
         sum(getattr(run, name) for run in survey.runs)

@@ -11,6 +11,7 @@ import typer
 
 from statuspush.cli.terminal import (
     JsonFlag,
+    LangFlag,
     console,
     examples,
     language_of,
@@ -41,10 +42,7 @@ def bench(
             min=1, max=600, metavar="N", help="How long each of the three workloads submits."
         ),
     ] = 12,
-    lang: Annotated[
-        str | None,
-        typer.Option(metavar="en|zh", help="Language of the answer. [default: the locale's]"),
-    ] = None,
+    lang: LangFlag = None,
     json: JsonFlag = False,
 ) -> None:
     """Measure how many reports per second this machine sustains, and what its limit is.

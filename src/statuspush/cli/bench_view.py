@@ -112,7 +112,7 @@ def show(survey: Survey, console: Console, language: Language) -> None:
     console.print()
     for remark in survey_words.remarks(survey):
         console.print(Text(remark.to(language)))
-    reckoning = survey_words.reckoning(survey).to(language)
-    console.print(Text(reckoning, style="" if survey.good else "bold red"))
+    summary = survey_words.summary(survey).to(language)
+    console.print(Text(summary, style="" if survey.good else "bold red"))
     if (unclean := survey_words.unclean(survey)) is not None:
         console.print(Text(unclean.to(language), style="bold red"))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from statuspush.cli.terminal import JsonFlag, examples, language_of, print_json
+from statuspush.cli.terminal import JsonFlag, LangFlag, examples, language_of, print_json
 from statuspush.core.customer_headers import parse_header
 from statuspush.core.errors import InputError
 
@@ -53,10 +53,7 @@ def check(
         bool,
         typer.Option("--allow-private/--no-allow-private", help="Private and local addresses too."),
     ] = True,
-    lang: Annotated[
-        str | None,
-        typer.Option(metavar="en|zh", help="Language of the advice. [default: the locale's]"),
-    ] = None,
+    lang: LangFlag = None,
     json: JsonFlag = False,
 ) -> None:
     """Try an endpoint with everything that platforms send, and say what to fix and how.

@@ -95,7 +95,7 @@ def _play(
 
 
 def _conclude(ending: "Ending", *, json: bool) -> None:
-    from statuspush.cli.demo_view import reckoning  # noqa: PLC0415
+    from statuspush.cli.demo_view import summary  # noqa: PLC0415
 
     if json:
         print_json(
@@ -115,7 +115,7 @@ def _conclude(ending: "Ending", *, json: bool) -> None:
             }
         )
     else:
-        console().print(reckoning(ending.accounts, ending.journal))
+        console().print(summary(ending.accounts, ending.journal))
     if ending.service_status != 0:
         how = ending.service_status
         note(f"the service did not stop as it should (exit status {how}); --keep DIR keeps its log")

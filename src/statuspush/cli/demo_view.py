@@ -1,4 +1,4 @@
-"""What the demo shows: a live table, or lines without a terminal, and the reckoning at the end.
+"""What the demo shows: a live table, or lines without a terminal, and the summary at the end.
 
 :class:`LiveTable` and :class:`Lines` are audiences of :func:`statuspush.demo.play.play`.
 """
@@ -144,7 +144,7 @@ def _ms(seconds: float) -> str:
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
-def reckoning(accounts: Mapping[str, Settlement], journal: Journal) -> RenderableType:
+def summary(accounts: Mapping[str, Settlement], journal: Journal) -> RenderableType:
     """Where every report is, and the sentence that says whether any is lost."""
     rows = {name: _numbers(account) for name, account in accounts.items()}
     sums = {

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from statuspush.cli.files import opened
-from statuspush.cli.terminal import JsonFlag, console, examples, language_of, print_json
+from statuspush.cli.terminal import JsonFlag, LangFlag, console, examples, language_of, print_json
 from statuspush.core.contract import Wire
 from statuspush.core.customer_headers import parse_header
 from statuspush.core.errors import InputError
@@ -63,10 +63,7 @@ def send(
             help="Private and local addresses too; the service itself refuses them by default.",
         ),
     ] = True,
-    lang: Annotated[
-        str | None,
-        typer.Option(metavar="en|zh", help="Language of the hint. [default: the locale's]"),
-    ] = None,
+    lang: LangFlag = None,
     json: JsonFlag = False,
 ) -> None:
     """Push reports to a URL once, and say what its answer means.

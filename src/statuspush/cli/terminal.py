@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 """The flag that every command with a table has."""
+LangFlag = Annotated[
+    str | None,
+    typer.Option("--lang", metavar="en|zh", help="Language of the answer. [default: the locale's]"),
+]
+"""The flag of commands that answer in two languages; see :func:`language_of`."""
 
 
 def examples(*lines: str) -> str:

@@ -16,6 +16,7 @@ TOOL_VARIABLES: Final[Mapping[str, str]] = {
     "STATUSPUSH_URL": "where the commands that talk to a running service find it",
     "STATUSPUSH_TOKEN": "the token those commands send",
     "STATUSPUSH_VENV": "where ./dev keeps the virtual environment",
+    "STATUSPUSH_PYTHON": "which Python ./dev makes it with",
 }
 """Variables with our prefix that are no settings of the service, and what they are for."""
 

@@ -1,4 +1,4 @@
-"""The demo from the first scene to the reckoning."""
+"""The demo from the first scene to the summary."""
 
 import asyncio
 import signal

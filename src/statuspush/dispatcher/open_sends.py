@@ -12,11 +12,8 @@ from dataclasses import dataclass
 from typing import Protocol
 from zlib import crc32
 
-from statuspush.core.lifecycle import Retry
 from statuspush.core.moment import Milliseconds
-from statuspush.core.outcome import INTERRUPTED
-from statuspush.core.push import Attempt
-from statuspush.store.base import ClaimedPush, Recording
+from statuspush.store.base import ClaimedPush, Recording, interrupted
 
 
 class Sender(Protocol):
@@ -81,7 +78,7 @@ class OpenSends:
         if sender in self._senders:
             self._senders.remove(sender)
         lost = [send for send in self._open.values() if send.sender is sender]
-        return self.ended([broken_off(s.claim, s.started_at, now) for s in lost])
+        return self.ended([interrupted(s.claim, s.started_at, now) for s in lost])
 
     def begin(self, claims: Iterable[ClaimedPush], now: Milliseconds) -> list[Recording]:
         """Have claimed pushes sent; what is to be recorded of those that nobody can send.
@@ -92,7 +89,7 @@ class OpenSends:
         unsent = []
         for claim in claims:
             if not senders:  # the last one died after the claim
-                unsent.append(broken_off(claim, now, now))
+                unsent.append(interrupted(claim, now, now))
                 continue
             sender = senders[crc32(claim.account.encode()) % len(senders)]
             self._open[claim.token] = _Open(claim, sender, now)
@@ -141,15 +138,3 @@ class OpenSends:
         except TimeoutError:
             return False
         return True
-
-
-def broken_off(claim: ClaimedPush, started_at: Milliseconds, ended_at: Milliseconds) -> Recording:
-    """What is to be recorded of a send that ended by our doing; it does not count."""
-    return Recording(
-        push=claim.id,
-        token=claim.token,
-        attempt=Attempt(
-            claim.attempt, started_at, ended_at - started_at, INTERRUPTED, claim.reports
-        ),
-        decision=Retry(ended_at),
-    )

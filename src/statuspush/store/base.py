@@ -7,9 +7,9 @@ import msgspec
 
 from statuspush.core.errors import InputError, ServiceError
 from statuspush.core.kinds import VOICE_STATUS
-from statuspush.core.lifecycle import Decision, State
+from statuspush.core.lifecycle import Decision, Retry, State
 from statuspush.core.moment import Milliseconds
-from statuspush.core.outcome import Verdict
+from statuspush.core.outcome import INTERRUPTED, Verdict
 from statuspush.core.push import Attempt
 from statuspush.core.settings import PushSettings
 from statuspush.core.words import Words
@@ -188,6 +188,27 @@ class Recording(msgspec.Struct, frozen=True, array_like=True, gc=False):
     decision: Decision
     slow: bool = False
     """The send took so long that the endpoint counts as suspect even if it acknowledged."""
+
+
+def interrupted(
+    claim: ClaimedPush,
+    started_at: Milliseconds,
+    ended_at: Milliseconds,
+    *,
+    due_at: Milliseconds | None = None,
+) -> Recording:
+    """What is to be recorded of a send that ended by our doing; it does not count.
+
+    It is due at ``due_at``, by default immediately.
+    """
+    return Recording(
+        push=claim.id,
+        token=claim.token,
+        attempt=Attempt(
+            claim.attempt, started_at, ended_at - started_at, INTERRUPTED, claim.reports
+        ),
+        decision=Retry(ended_at if due_at is None else due_at),
+    )
 
 
 @dataclass(frozen=True, slots=True)

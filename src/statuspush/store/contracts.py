@@ -294,4 +294,4 @@ class Upkeep(Protocol):
 
 
 class Store(Intake, Dispatching, Accounts, Secrets, Redriving, Lookups, Pull, Upkeep, Protocol):
-    """All of it: an engine. It is made by an ``open`` of its own."""
+    """The whole contract. Each engine has an ``open`` that returns one."""

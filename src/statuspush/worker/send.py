@@ -13,11 +13,11 @@ from statuspush.core.fragment import sample_fragments
 from statuspush.core.kinds import KINDS, Kind
 from statuspush.core.lifecycle import Halve, Retry, decide
 from statuspush.core.moment import Milliseconds
-from statuspush.core.outcome import INTERRUPTED, Outcome, SendResult, Tested, Verdict
+from statuspush.core.outcome import Outcome, SendResult, Tested, Verdict
 from statuspush.core.push import Attempt
 from statuspush.core.push_request import PostRequest, push_request
 from statuspush.core.settings import PushSettings
-from statuspush.store.base import ClaimedPush, Recording
+from statuspush.store.base import ClaimedPush, Recording, interrupted
 from statuspush.store.push_id import show
 from statuspush.telemetry import Telemetry
 from statuspush.transport import Done, Sending
@@ -98,14 +98,7 @@ class Send:
         """
         now = self._clock.now()
         pause = self._interval_ms(self._kinds[claim.kind]) if wait else 0
-        return Recording(
-            push=claim.id,
-            token=claim.token,
-            attempt=Attempt(
-                claim.attempt, started_at, now - started_at, INTERRUPTED, claim.reports
-            ),
-            decision=Retry(now + pause),
-        )
+        return interrupted(claim, started_at, now, due_at=now + pause)
 
     def _recording(
         self, claim: ClaimedPush, kind: Kind[Any], verdict: Verdict, started_at: int

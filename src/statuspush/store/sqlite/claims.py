@@ -51,7 +51,7 @@ class Claims:
     def claim(
         self, now: Milliseconds, *, limit: int, suspect_limit: int, lease_ms: int, owner: str
     ) -> list[ClaimedPush]:
-        """See :meth:`statuspush.store.base.Dispatching.claim_pushes`."""
+        """See :meth:`statuspush.store.contracts.Dispatching.claim_pushes`."""
         self._turns.advance(now)
         left = [limit, suspect_limit]
         result: list[ClaimedPush] = []
@@ -145,12 +145,12 @@ class Claims:
         self._pushes.write_returns(freed)
 
     def release(self, claims: Sequence[ClaimedPush], now: Milliseconds) -> None:
-        """See :meth:`statuspush.store.base.Dispatching.release_claims`."""
+        """See :meth:`statuspush.store.contracts.Dispatching.release_claims`."""
         found = [(self._pushes.claimed.get(claim.id), claim.token) for claim in claims]
         self.give_back([held for held, token in found if held and held[1].token == token], now)
 
     def extend(self, owner: str, until: Milliseconds) -> list[int]:
-        """See :meth:`statuspush.store.base.Dispatching.extend_claims`."""
+        """See :meth:`statuspush.store.contracts.Dispatching.extend_claims`."""
         extended = []
         tokens = []
         for shown, (state, push) in self._pushes.claimed.items():
@@ -165,7 +165,7 @@ class Claims:
         return tokens
 
     def take_back(self, now: Milliseconds, owner: str | None) -> int:
-        """See :meth:`statuspush.store.base.Dispatching.take_back_claims`."""
+        """See :meth:`statuspush.store.contracts.Dispatching.take_back_claims`."""
         found = [
             held
             for held in self._pushes.claimed.values()
@@ -200,7 +200,7 @@ class Claims:
     def hasten(
         self, states: Iterable[AccountState], latest_due: Milliseconds, now: Milliseconds
     ) -> None:
-        """See :meth:`statuspush.store.base.Dispatching.hasten_retries`."""
+        """See :meth:`statuspush.store.contracts.Dispatching.hasten_retries`."""
         late = []
         for state in states:
             for push in list(state.under_way.values()):

@@ -2,8 +2,7 @@
 
 import asyncio
 import sqlite3
-from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
@@ -14,12 +13,11 @@ from typing import Any, TypeVar
 import structlog
 
 from statuspush.core.batch import Batch
-from statuspush.core.contract import Mode
 from statuspush.core.errors import InputError
 from statuspush.core.kinds import VOICE_STATUS, Kind
 from statuspush.core.lifecycle import State
 from statuspush.core.moment import Milliseconds
-from statuspush.core.settings import PushSettings, apply, learned_is_obsolete
+from statuspush.core.settings import PushSettings
 from statuspush.core.standing import trusted
 from statuspush.core.words import Words
 from statuspush.storage.checkpoint import Checkpoints
@@ -31,7 +29,6 @@ from statuspush.store.base import (
     AccountPage,
     Appended,
     ClaimedPush,
-    Conflict,
     PushDetail,
     PushPage,
     Recording,
@@ -40,21 +37,20 @@ from statuspush.store.base import (
     StoreFigures,
     StoreUnavailable,
     Swept,
-    UnknownAccount,
     UnknownPush,
     Unsuited,
 )
-from statuspush.store.sqlite.accounts import insert_account, load_accounts, write_settings
 from statuspush.store.sqlite.append import Appends
 from statuspush.store.sqlite.claims import Claims
 from statuspush.store.sqlite.commit import GroupCommit
+from statuspush.store.sqlite.directory import LOOKED_AT, Directory
 from statuspush.store.sqlite.file import SCHEMA
 from statuspush.store.sqlite.hot import AccountState, Totals
 from statuspush.store.sqlite.log import ReportLog
 from statuspush.store.sqlite.lookups import Lookups
 from statuspush.store.sqlite.outcomes import Outcomes
 from statuspush.store.sqlite.overview import Overview
-from statuspush.store.sqlite.progress import Journal, Progress
+from statuspush.store.sqlite.progress import Journal
 from statuspush.store.sqlite.push_index import PushIndex
 from statuspush.store.sqlite.pushes import Pushes
 from statuspush.store.sqlite.redrive import Place, Redrive
@@ -68,12 +64,9 @@ from statuspush.telemetry import Telemetry
 T = TypeVar("T")
 _log = structlog.get_logger("store")
 
-_LOOKED_AT = 2000
-"""Accounts that one call looks at for a page, or for a figure before others get a turn."""
-
 
 class SqliteStore:
-    """See :class:`statuspush.store.base.Store`; what each verb promises is written there.
+    """See :class:`statuspush.store.contracts.Store`; what each verb promises is written there.
 
     Made by :meth:`open`.
     """
@@ -95,9 +88,6 @@ class SqliteStore:
         self._kind = kind
         self._now = now
         self._totals = Totals()
-        self._by_name: dict[str, AccountState] = {}
-        self._by_id: dict[int, AccountState] = {}
-        self._names: list[str] = []
         self._dirty: dict[AccountState, None] = {}
         self._turns = Turns()
         self._listeners: list[Callable[[], None]] = []
@@ -105,6 +95,9 @@ class SqliteStore:
         self._journal = Journal(connection, sizes.fold_bytes)
         self._appends = Appends(connection, self._log, self._totals)
         self._pushes = Pushes(connection, self._dirty, PushIndex(sizes))
+        self._accounts = Directory(
+            connection, self._journal, self._pushes, self._turns, self._totals
+        )
         self._claims = Claims(connection, self._log, self._pushes, self._turns)
         self._outcomes = Outcomes(self._pushes, self._turns)
         self._redrive = Redrive(connection, self._log, self._pushes, self._turns, sizes)
@@ -175,14 +168,11 @@ class SqliteStore:
         """Build the hot state from what is committed: at open, and after a roll-back."""
         totals = self._totals
         totals.reports = totals.pushes = totals.sending = 0
-        states = load_accounts(self._connection, self._journal.load(), totals)
-        self._by_id = {state.id: state for state in states}
-        self._by_name = {state.account: state for state in states}
-        self._names = sorted(self._by_name)
+        states = self._accounts.load()
         self._dirty.clear()
         self._sealing.clear()
         self._log.load_runs()
-        self._log.load_tails(self._by_id, self._now)
+        self._log.load_tails(self._accounts.by_id, self._now)
         self._turns.clear()
         self._pushes.load(states)
         for state in states:
@@ -193,7 +183,7 @@ class SqliteStore:
         """A person's word from before the start holds until the outcome of a claim after it."""
         # By a clock that was set back, claims might have lower tokens than those before.
         self._connection.execute("BEGIN IMMEDIATE")
-        for state in self._by_id.values():
+        for state in self._accounts.by_id.values():
             if state.standing.trusted_since:
                 self._pushes.stand(state, trusted(state.standing, 0))
         self._write_rest()
@@ -226,12 +216,6 @@ class SqliteStore:
         for wake in self._listeners:
             wake()
 
-    def _state(self, account: str) -> AccountState:
-        state = self._by_name.get(account)
-        if state is None:
-            raise UnknownAccount(account)
-        return state
-
     async def _read(self, question: Callable[[], T]) -> T:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._reader, question)
@@ -243,48 +227,17 @@ class SqliteStore:
     async def put_account(
         self, account: str, name: str, apikey_hash: bytes, now: Milliseconds
     ) -> bool:
-        def verb() -> bool:
-            state = self._by_name.get(account)
-            if state is not None:
-                state.name = name
-                self._connection.execute(
-                    "UPDATE accounts SET name = ? WHERE id = ?", (name, state.id)
-                )
-                return False
-            number, settings = insert_account(self._connection, account, name, apikey_hash, now)
-            progress = Progress(number)
-            self._journal.write_rows([progress])
-            state = AccountState(number, account, name, now, settings, progress, self._totals)
-            self._by_name[account] = self._by_id[number] = state
-            insort(self._names, account)
-            return True
-
-        return await self._commit.run(verb)
+        return await self._commit.run(lambda: self._accounts.put(account, name, apikey_hash, now))
 
     async def get_account(self, account: str) -> Account:
-        (described,) = await self._described([self._state(account)])
+        (described,) = await self._described([self._accounts.find(account)])
         return described
 
     async def list_accounts(
         self, *, after: str | None = None, limit: int = 100, only: AccountFilter | None = None
     ) -> AccountPage:
-        names = self._names
-        prefix = only.prefix if only is not None else ""
-        start = bisect_left(names, prefix)
-        if after is not None:
-            start = max(start, bisect_right(names, after))
-        found: list[AccountState] = []
-        looked_at = start
-        for name in islice(names, start, start + _LOOKED_AT):
-            if len(found) == limit or not name.startswith(prefix):
-                break
-            looked_at += 1
-            state = self._by_name[name]
-            if only is None or _matches(state, only):
-                found.append(state)
-        more = looked_at < len(names) and names[looked_at].startswith(prefix)
-        last = names[looked_at - 1] if more and looked_at > start else None
-        return AccountPage(await self._described(found), last)
+        found, following = self._accounts.page(after, limit, only)
+        return AccountPage(await self._described(found), following)
 
     async def _described(self, states: Sequence[AccountState]) -> list[Account]:
         if stale := self._overview.stale(states):
@@ -292,24 +245,7 @@ class SqliteStore:
         return [self._overview.account(state) for state in states]
 
     async def delete_account(self, account: str, *, force: bool, now: Milliseconds) -> None:
-        def verb() -> None:
-            state = self._state(account)
-            waiting = state.backlog + state.reports_under_way
-            if not force and waiting:
-                raise Conflict(
-                    Words(
-                        f"{waiting} reports of {account} wait; force deletes them too",
-                        f"账户 {account} 还有 {waiting} 条报告等待推送；加 force 可一并删除",
-                    )
-                )
-            del self._by_name[account], self._by_id[state.id]
-            del self._names[bisect_left(self._names, account)]
-            self._dirty.pop(state, None)
-            self._pushes.forget(state)
-            self._connection.execute("DELETE FROM accounts WHERE id = ?", (state.id,))
-            self._journal.forget(state.id)
-
-        await self._commit.run(verb)
+        await self._commit.run(lambda: self._accounts.delete(account, force=force))
 
     async def change_push(
         self,
@@ -319,34 +255,9 @@ class SqliteStore:
         *,
         revision: int | None = None,
     ) -> tuple[PushSettings, int]:
-        def verb() -> tuple[PushSettings, int]:
-            state = self._state(account)
-            before = state.settings
-            if revision is not None and revision != state.revision:
-                raise Conflict(
-                    Words(
-                        f"somebody changed the settings of {account} since you read them",
-                        f"账户 {account} 的设置在您读取之后已被他人修改",
-                    )
-                )
-            settings = apply(before, changes)
-            if settings == before:
-                return before, state.revision
-            if settings.mode is Mode.OFF and not state.off:
-                self._pushes.cancel_all(state, now)
-            elif state.off:
-                self._pushes.cover(state, now)
-            state.change(settings, state.revision + 1)
-            write_settings(self._connection, state)
-            if settings.url != before.url:
-                self._pushes.trust(state)
-            if learned_is_obsolete(before, settings):
-                state.progress.learned_max_bytes = None
-                self._pushes.touched(state)
-            self._turns.consider(state, now)
-            return settings, state.revision
-
-        result = await self._commit.run(verb)
+        result = await self._commit.run(
+            lambda: self._accounts.change(account, changes, now, revision)
+        )
         self._there_may_be_work()
         return result
 
@@ -380,7 +291,7 @@ class SqliteStore:
 
     def _append(self, batches: Sequence[Batch], now: Milliseconds) -> list[Appended | Unsuited]:
         self._now = now
-        gained, appended = self._appends.append(self._by_name, batches, now)
+        gained, appended = self._appends.append(self._accounts.by_name, batches, now)
         for state in gained:
             if not state.queued:
                 self._turns.consider(state, now)
@@ -423,7 +334,9 @@ class SqliteStore:
         return taken
 
     async def hasten_retries(self, latest_due: Milliseconds, now: Milliseconds) -> None:
-        await self._commit.run(lambda: self._claims.hasten(self._by_id.values(), latest_due, now))
+        await self._commit.run(
+            lambda: self._claims.hasten(self._accounts.by_id.values(), latest_due, now)
+        )
 
     def next_due(self) -> Milliseconds | None:
         return self._turns.next_due()
@@ -432,7 +345,7 @@ class SqliteStore:
 
     async def redrive_push(self, push: str, now: Milliseconds) -> Redriven:
         return await self._in_slices(
-            lambda place: self._redrive.push(self._by_id, push, place, now)
+            lambda place: self._redrive.push(self._accounts.by_id, push, place, now)
         )
 
     async def redrive_account(
@@ -446,7 +359,7 @@ class SqliteStore:
     ) -> Redriven:
         return await self._in_slices(
             lambda place: self._redrive.account(
-                self._state(account),
+                self._accounts.find(account),
                 since=since,
                 until=until,
                 wanted=states,
@@ -472,7 +385,7 @@ class SqliteStore:
     async def list_pushes(
         self, account: str, *, state: State | None, cursor: str | None, limit: int
     ) -> PushPage:
-        owner = self._state(account)
+        owner = self._accounts.find(account)
         before = None if cursor is None else push_id.read(cursor)
         if cursor is not None and before is None:
             raise InputError(
@@ -486,7 +399,7 @@ class SqliteStore:
 
     async def get_push(self, push: str) -> PushDetail:
         number = push_id.read(push)
-        accounts = self._by_id
+        accounts = self._accounts.by_id
         detail = (
             await self._read(lambda: self._lookups.get_push(number, accounts))
             if number is not None
@@ -507,10 +420,10 @@ class SqliteStore:
         if len(given) != 1:
             raise InputError(Words("give exactly one key to search by", "查询条件须且只能给出一个"))
         ((name, value),) = given
-        owner = self._state(account).id if account is not None else None
+        owner = self._accounts.find(account).id if account is not None else None
         if name not in self._kind.search:
             return ()
-        accounts = self._by_id
+        accounts = self._accounts.by_id
         return await self._read(
             lambda: self._lookups.find_reports(accounts, owner, name, value, limit)
         )
@@ -519,7 +432,7 @@ class SqliteStore:
 
     async def pull_reports(self, account: str, limit: int, now: Milliseconds) -> bytes:
         def verb() -> bytes:
-            state = self._state(account)
+            state = self._accounts.find(account)
             progress = state.progress
             first, end = progress.pull_cursor, min(progress.next_seq, progress.pull_cursor + limit)
             if first == end:
@@ -536,12 +449,12 @@ class SqliteStore:
         self._now = now
         # First: under a steady load there is always something to sort.
         if self._journal.to_fold:
-            await self._commit.run(lambda: self._journal.fold(_Present(self._by_id)))
+            await self._commit.run(lambda: self._journal.fold(self._accounts.progress))
             return Swept(more=True)
-        if await self._sealing.step(self._commit, self._by_id, now):
+        if await self._sealing.step(self._commit, self._accounts.by_id, now):
             return Swept(more=True)
         swept = await self._commit.run(
-            lambda: self._retention.step(self._by_id, keep_from=keep_from, now=now),
+            lambda: self._retention.step(self._accounts.by_id, keep_from=keep_from, now=now),
             lambda _: self._retention.adopt(),
         )
         if swept.reports_expired:
@@ -562,35 +475,12 @@ class SqliteStore:
     async def oldest_waiting_at(self) -> Milliseconds | None:
         if not self._totals.reports:
             return None
-        oldest: Milliseconds | None = None
-        states = iter(list(self._by_id.values()))
-        while some := list(islice(states, _LOOKED_AT)):
-            waiting = [s for s in some if s.backlog or s.under_way]
+        found: list[Milliseconds] = []
+        states = iter(list(self._accounts.by_id.values()))
+        while some := list(islice(states, LOOKED_AT)):
+            waiting = [state for state in some if state.waiting_reports]
             if stale := self._overview.stale(waiting):
                 await self._read(partial(self._overview.refresh, stale))
-            times = [at for s in waiting if (at := self._overview.oldest_at(s)) is not None]
-            oldest = min(times, default=oldest) if oldest is None else min([oldest, *times])
+            found += [at for at in map(self._overview.oldest_at, waiting) if at is not None]
             await asyncio.sleep(0)
-        return oldest
-
-
-class _Present(Mapping[int, Progress]):
-    """The progress of all accounts as it is in memory."""
-
-    def __init__(self, states: Mapping[int, AccountState]) -> None:
-        self._states = states
-
-    def __getitem__(self, account: int) -> Progress:
-        return self._states[account].progress
-
-    def __iter__(self) -> Iterable[int]:  # type: ignore[override]
-        return iter(self._states)
-
-    def __len__(self) -> int:
-        return len(self._states)
-
-
-def _matches(state: AccountState, only: AccountFilter) -> bool:
-    if only.failing is not None and bool(state.standing.failures) is not only.failing:
-        return False
-    return only.waiting is None or bool(state.backlog + state.reports_under_way) is only.waiting
+        return min(found, default=None)

@@ -82,6 +82,11 @@ class AccountState:
         return 0 if self.off else self.uncut
 
     @property
+    def waiting_reports(self) -> int:
+        """Reports that wait or are being sent."""
+        return self.backlog + self.reports_under_way
+
+    @property
     def byte_cap(self) -> int | None:
         """Largest body of a new push."""
         if self.settings.max_bytes is None and self.progress.learned_max_bytes is None:
@@ -149,19 +154,14 @@ class AccountState:
 
     def free(self, push: Push) -> None:
         """A push is not being sent any more: it waits again, or has ended."""
-        count = push.count
-        del self.under_way[push.id]
+        self._drop(push)
         self.in_flight -= 1
-        self.reports_in_flight -= count
-        self.reports_under_way -= count
-        totals = self.totals
-        totals.sending -= 1
-        totals.pushes -= 1
-        totals.reports -= count
+        self.reports_in_flight -= push.count
+        self.totals.sending -= 1
         if push.state is State.WAITING:
             self.put(push)
         else:
-            self.progress.count(push.state, pushes=1, reports=count)
+            self._count(push)
 
     def end(self, push: Push) -> None:
         """A push that waited has ended."""
@@ -191,7 +191,7 @@ class AccountState:
 
     def forget(self) -> None:
         """The account is deleted."""
-        self.totals.reports -= self.backlog + self.reports_under_way
+        self.totals.reports -= self.waiting_reports
         self.totals.pushes -= len(self.under_way)
         self.totals.sending -= self.in_flight
         self.under_way.clear()

@@ -20,7 +20,7 @@ class Outcomes:
         self._turns = turns
 
     def record(self, recordings: Sequence[Recording], now: Milliseconds) -> list[bool]:
-        """See :meth:`statuspush.store.base.Dispatching.record_outcomes`."""
+        """See :meth:`statuspush.store.contracts.Dispatching.record_outcomes`."""
         pushes = self._pushes
         claimed = pushes.claimed
         written: list[bool] = []

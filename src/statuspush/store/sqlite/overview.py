@@ -49,7 +49,6 @@ class Overview:
     def account(self, state: AccountState) -> Account:
         """All there is to tell."""
         progress, standing = state.progress, state.standing
-        waiting_reports = state.reports_under_way - state.reports_in_flight + state.backlog
         delivered, exhausted, cancelled = map(progress.counted, FINAL)
         return Account(
             account=state.account,
@@ -66,14 +65,14 @@ class Overview:
                 cancelled[0],
             ),
             reports=StateCounts(
-                waiting_reports,
+                state.waiting_reports - state.reports_in_flight,
                 state.reports_in_flight,
                 delivered[1],
                 exhausted[1],
                 cancelled[1],
                 progress.expired,
             ),
-            waiting_reports=waiting_reports + state.reports_in_flight,
+            waiting_reports=state.waiting_reports,
             oldest_waiting_at=self.oldest_at(state),
             health=Health(
                 standing.failures,

@@ -6,7 +6,7 @@ entries are folded: every account in them has its row written once, however ofte
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -114,11 +114,12 @@ class Journal:
         """Is there anything to fold now?"""
         return self._fold is not None or self._bytes >= self._fold_bytes
 
-    def fold(self, present: Mapping[int, Progress]) -> None:
+    def fold(self, progress: Callable[[int], Progress | None]) -> None:
         """Write the next rows; :attr:`to_fold` says whether there are more.
 
-        :param present: the progress of all accounts as it is in memory. Changes of the running
-            transaction are in an entry behind :attr:`_last`, which is read after the row.
+        :param progress: where an account stands by the memory, None if it is deleted. Changes of
+            the running transaction are in an entry behind :attr:`_last`, which is read after the
+            row.
         """
         fold = self._fold
         if fold is None:
@@ -126,7 +127,7 @@ class Journal:
             self._touched = set()
             self._bytes = 0
         part, fold.accounts = fold.accounts[:_ROWS], fold.accounts[_ROWS:]
-        self.write_rows(present[account] for account in part if account in present)
+        self.write_rows(row for account in part if (row := progress(account)) is not None)
         if not fold.accounts:
             self._connection.execute("DELETE FROM journal WHERE id <= ?", (fold.last,))
             self._fold = None

@@ -200,6 +200,7 @@ class Pushes:
         for push in state.under_way.values():
             if push.token is not None:
                 self.claimed.pop(push_id.show(push.id), None)
+        self._dirty.pop(state, None)
         state.forget()
 
     def remove(self, state: AccountState, pushes: Sequence[Push]) -> None:

@@ -54,7 +54,7 @@ class Redrive:
         place: Place | None,
         now: Milliseconds,
     ) -> tuple[Redriven, Place | None]:
-        """One slice of :meth:`statuspush.store.base.Store.redrive_push`, as in :meth:`account`."""
+        """One slice of :meth:`statuspush.store.contracts.Redriving.redrive_push`."""
         number = push_id.read(shown)
         row = self._connection.execute(
             "SELECT account, first_seq, count FROM pushes WHERE id = ?", (number,)
@@ -79,7 +79,7 @@ class Redrive:
         place: Place | None,
         now: Milliseconds,
     ) -> tuple[Redriven, Place | None]:
-        """One slice of :meth:`statuspush.store.base.Store.redrive_account`.
+        """One slice of :meth:`statuspush.store.contracts.Redriving.redrive_account`.
 
         ``place`` is None, then what the last call gave as second value, until that is None.
         """
