@@ -154,6 +154,7 @@ class Service(ServeProcess):
         """Wait until no report waits or is being sent; return the counts by state."""
 
         def met() -> Counter[str] | None:
+            assert self.running, f"the service ended: {self.log()[-3:]}"
             counts = self.counts()
             return None if counts["waiting"] or counts["sending"] else counts
 

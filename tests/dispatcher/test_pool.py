@@ -18,7 +18,7 @@ SETUP = SetUp(Settings(), workers=1, start_ns=0, token_hash=b"", trouble=None)
 
 
 @contextlib.asynccontextmanager
-async def running(workers=1, setup=lambda: SETUP):
+async def running(workers=1, setup=lambda: SETUP, spawn=spawn):
     """A pool whose workers have nothing to ask, and queues of those that came and went."""
     joined, left = asyncio.Queue(), asyncio.Queue()
     with socket.socket() as listener:
@@ -90,6 +90,36 @@ async def test_the_pool_gives_up_when_workers_die_before_they_are_ready(monkeypa
         async with asyncio.timeout(30):
             await watching
         assert joined.empty()
+
+
+async def test_while_one_serves_the_pool_outlives_those_that_die_before_they_are_ready(monkeypatch):
+    monkeypatch.setattr(pool_module, "_PAUSE_SECONDS", 0.0)
+    setups = iter([SETUP, *["not what a worker expects"] * 5])
+    async with running(2, setup=lambda: next(setups, SETUP)) as (_, joined, left, watching):
+        await joined.get()
+        await joined.get()
+        assert left.empty()
+        assert not watching.done()
+
+
+async def test_a_spawn_that_fails_is_repeated(monkeypatch):
+    monkeypatch.setattr(pool_module, "_PAUSE_SECONDS", 0.0)
+    failing = 0
+
+    def spawn_or_fail(listener):
+        nonlocal failing
+        if failing:
+            failing -= 1
+            raise BlockingIOError("Resource temporarily unavailable")
+        return spawn(listener)
+
+    async with running(2, spawn=spawn_or_fail) as (_, joined, _, watching):
+        first, second = await joined.get(), await joined.get()
+        failing = 5
+        first.process.kill()
+        assert await joined.get() not in {first, second}
+        assert failing == 0
+        assert not watching.done()
 
 
 @pytest.fixture(autouse=True)

@@ -18,8 +18,10 @@ from statuspush.store.base import ClaimedPush
 _log = structlog.get_logger("workers")
 
 _MOST_FAILURES = 3
-"""Workers in a row that die before they were ready; then something is wrong with all."""
+"""Workers in a row that die before they are ready: if none serves, something is wrong with all."""
 _PAUSE_SECONDS = 0.5
+"""Before a dead worker is replaced; doubled for each that died before it was ready."""
+_LONGEST_PAUSE_SECONDS = 15.0
 _STOP_SECONDS = 5.0
 _BEAT_SECONDS = 1.0
 _SILENT_BEATS = 30
@@ -105,9 +107,10 @@ class WorkerPool:
         self._joined = joined
         self._left = left
         self._workers: set[WorkerProcess] = set()
-        self._gone: asyncio.Queue[WorkerProcess] = asyncio.Queue()
+        self._failures = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._one_ready = asyncio.Event()
+        self._hopeless = asyncio.Event()
         self._stopping = False
 
     @property
@@ -125,19 +128,10 @@ class WorkerPool:
         await self._one_ready.wait()
 
     async def run(self) -> None:
-        """Replace workers that die or hang; returns only when they die before they are ready."""
+        """End workers that hang; returns only when none serves and none can be started."""
         beat = asyncio.create_task(self._watch())
-        failures = 0
         try:
-            while True:
-                worker = await self._gone.get()
-                failures = 0 if worker.ready else failures + 1
-                if failures >= _MOST_FAILURES:
-                    _log.critical("workers die before they are ready")
-                    return
-                _log.error("a worker died, starting another", pid=worker.process.pid)
-                await asyncio.sleep(_PAUSE_SECONDS)
-                await self._adopt(self._spawn())
+            await self._hopeless.wait()
         finally:
             beat.cancel()
 
@@ -172,6 +166,7 @@ class WorkerPool:
             worker.process.kill()
             return
         worker.ready = True
+        self._failures = 0
         self._one_ready.set()
         self._joined(worker)
 
@@ -183,11 +178,27 @@ class WorkerPool:
         if worker.ready:
             self._left(worker)
         if not self._stopping:
-            self._in_background(self._bury(worker))
+            self._in_background(self._replace(worker))
 
-    async def _bury(self, worker: WorkerProcess) -> None:
+    async def _replace(self, worker: WorkerProcess) -> None:
         await _ended(worker.process, _STOP_SECONDS)
-        self._gone.put_nowait(worker)
+        _log.error("a worker died, starting another", pid=worker.process.pid)
+        self._failures += not worker.ready
+        # One that cannot be started ends nothing while another serves.
+        while self.ready or self._failures < _MOST_FAILURES:
+            await asyncio.sleep(min(_PAUSE_SECONDS * 2**self._failures, _LONGEST_PAUSE_SECONDS))
+            if self._stopping:
+                return
+            try:
+                spawned = self._spawn()
+            except OSError as error:  # no memory, no process or no descriptor is left
+                _log.error("a worker cannot be started", error=str(error))
+                self._failures += 1
+            else:
+                await self._adopt(spawned)
+                return
+        _log.critical("workers die before they are ready")
+        self._hopeless.set()
 
     async def _watch(self) -> None:
         # Beats are counted, not time: while this process or the machine stood still, no worker
