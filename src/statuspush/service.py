@@ -82,9 +82,7 @@ class Service:
             owner=_OWNER,
             changed=lambda trouble: self._announce_state(),
         )
-        await dispatcher.start(
-            retry_interval_ms=round(self._settings.retry_interval_seconds * 1000)
-        )
+        await dispatcher.start(retry_interval_ms=self._settings.retry_interval_ms)
         await self._settle_token(store)
         stopped = asyncio.Event()
         loop = asyncio.get_running_loop()

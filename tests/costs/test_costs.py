@@ -93,7 +93,7 @@ class Acknowledges:
 def test_calls_to_send_a_push_besides_the_post():
     (fragments,) = batch(1).bodies
     settings = PushSettings(url="https://customer.example/")
-    claim = ClaimedPush("push_1", "account-0", settings, fragments, 1, 1, 0, 7, NOW)
+    claim = ClaimedPush("push_1", "account-0", "voice_status", settings, fragments, 1, 1, 0, 7, NOW)
     send = Send(Acknowledges(), Clock(), Telemetry(), retry_interval_ms=1, slow_seconds=1)
     ended = []
     sends = OpenSends(send, Clock(), ended=ended.append)
@@ -109,7 +109,9 @@ def test_calls_to_send_a_push_besides_the_post():
 def test_bytes_of_a_claim_on_its_way_to_a_worker():
     settings = PushSettings(url="https://customer.example/", headers=(("X-Token", "t" * 40),))
     claims = [
-        ClaimedPush(f"push_{n}", "account-0", settings, b"%0200d" % n, 1, 1, 0, n, NOW)
+        ClaimedPush(
+            f"push_{n}", "account-0", "voice_status", settings, b"%0200d" % n, 1, 1, 0, n, NOW
+        )
         for n in range(100)
     ]
     packing = Packing()
@@ -119,7 +121,7 @@ def test_bytes_of_a_claim_on_its_way_to_a_worker():
 
 def test_calls_to_hand_a_claim_over():
     settings = PushSettings(url="https://customer.example/")
-    claim = ClaimedPush("push_1", "account-0", settings, b"{}", 1, 1, 0, 7, NOW)
+    claim = ClaimedPush("push_1", "account-0", "voice_status", settings, b"{}", 1, 1, 0, 7, NOW)
     packing, unpacking = Packing(), Unpacking()
     unpacking.claim(packing.send(claim))
     with Calls() as calls:

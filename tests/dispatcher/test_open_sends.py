@@ -30,6 +30,7 @@ def claim(token, account="acme", **changes):
     fields = {
         "id": f"push_{token}",
         "account": account,
+        "kind": "voice_status",
         "settings": SETTINGS,
         "fragments": b'{"sid":"1"}',
         "reports": 1,

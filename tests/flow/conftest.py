@@ -11,7 +11,7 @@ import pytest
 
 from statuspush.core.contract import Mode
 from statuspush.core.decode import decode
-from statuspush.core.kinds import VOICE_STATUS
+from statuspush.core.kinds import KINDS, VOICE_STATUS
 from statuspush.core.outcome import Answered, Cause, Unanswered
 from statuspush.dispatcher.dispatcher import Dispatcher, Limits
 from statuspush.link.messages import FromWorker, Packing, ToWorker
@@ -99,8 +99,8 @@ class Customers:
         """This result, after so many seconds."""
         return _Takes(seconds, result)
 
-    def __init__(self, clock, kind=VOICE_STATUS):
-        self.kind = kind
+    def __init__(self, clock, kinds=KINDS):
+        self._kinds = kinds
         self.posts: list[Posted] = []
         self.acknowledged: set[str] = set()
         """Sids of every push that was answered with ACK."""
@@ -142,7 +142,8 @@ class Customers:
         done(result)
 
     async def post(self, request):
-        posted = Posted(request, self._clock.now(), self.kind)
+        (kind,) = (k for k in self._kinds.values() if request.body.startswith(k.form_start))
+        posted = Posted(request, self._clock.now(), kind)
         self.posts.append(posted)
         script = self._scripts.get(request.url, [self.ACK])
         result = script.pop(0) if len(script) > 1 else script[0]
@@ -252,7 +253,7 @@ class House:
     slow_seconds: float = 1.0
     max_bytes: int = 1 << 24
     sizes: Sizes = field(default_factory=lambda: Sizes(probe_seconds=0))
-    kind: object = VOICE_STATUS
+    kinds: object = field(default_factory=lambda: KINDS)
     losing_outcomes: bool = False
     """While set, outcomes are never recorded, as if the process died before it."""
     submitted: dict = field(default_factory=lambda: defaultdict(list))
@@ -265,7 +266,7 @@ class House:
             self.clock.now(),
             telemetry=self.telemetry,
             sizes=self.sizes,
-            kind=self.kind,
+            kinds=self.kinds,
         )
         self.store = Failing(self.engine)
         self.to_worker = Pipe(ToWorker, lambda frame: self.worker.take(frame))  # noqa: PLW0108 (made below)
@@ -286,7 +287,7 @@ class House:
             self.customers,
             self.clock,
             self.telemetry,
-            kinds={self.kind.name: self.kind},
+            kinds=self.kinds,
             slow_seconds=self.slow_seconds,
         )
         self.worker = Worker(send, self.clock, self.to_dispatcher.outgoing, {})
@@ -296,7 +297,7 @@ class House:
             tz=SHANGHAI,
             max_bytes=self.max_bytes,
         )
-        await self.dispatcher.start(retry_interval_ms=INTERVAL * 1000)
+        await self.dispatcher.start(retry_interval_ms=None)
         self.end = WorkerEnd(self)
         self.dispatcher.join(self.end)
         return self
@@ -337,9 +338,11 @@ class House:
 
     # what people do
 
-    async def account(self, *names, mode=Mode.ON, **settings):
+    async def account(self, *names, kind=VOICE_STATUS, mode=Mode.ON, **settings):
         now = self.clock.now()
-        await asyncio.gather(*(self.engine.put_account(n, n, b"", now) for n in names))
+        await asyncio.gather(
+            *(self.engine.put_account(n, n, b"", now, kind=kind.name) for n in names)
+        )
         await asyncio.gather(
             *(
                 self.change(name, **{"mode": mode, "url": url_of(name), **settings})

@@ -1,16 +1,19 @@
 """A second kind of report on its way: intake, push, retry, search."""
 
+import asyncio
 import json
 
 import pytest
 from tests.flow.conftest import Customers, House, ManualClock
 from tests.kinds.sms_reply import SMS_REPLY
 
-from statuspush.core.kinds import VOICE_STATUS
+from statuspush.core.errors import StoreRefused
+from statuspush.core.kinds import KINDS, VOICE_STATUS
 from statuspush.core.lifecycle import State
 from statuspush.core.outcome import Answered
 from statuspush.core.report import InvalidReports
 from statuspush.link.messages import Packing, Unpacking
+from statuspush.store.base import Conflict
 
 OK = Answered(200, b"OK")
 
@@ -18,10 +21,9 @@ OK = Answered(200, b"OK")
 @pytest.fixture
 async def house(tmp_path):
     clock = ManualClock()
-    house = await House(
-        tmp_path / "replies.db", clock, Customers(clock, SMS_REPLY), kind=SMS_REPLY
-    ).open()
-    await house.account("acme")
+    kinds = {**KINDS, SMS_REPLY.name: SMS_REPLY}
+    house = await House(tmp_path / "replies.db", clock, Customers(clock, kinds), kinds=kinds).open()
+    await house.account("acme", kind=SMS_REPLY)
     house.customers.answer("acme", OK)
     yield house
     await house.close()
@@ -33,6 +35,13 @@ async def take_in(house, count=1, first=0, **changes):
         for number in range(first, first + count)
     ]
     return await house.accept.accept(json.dumps(replies).encode(), SMS_REPLY, ndjson=False)
+
+
+async def take_calls(house, *sids, **changes):
+    (call, _) = VOICE_STATUS.samples
+    sample = {key: getattr(call, key) for key in VOICE_STATUS.keys}
+    calls = [sample | {"account": "calls", "sid": sid, **changes} for sid in sids]
+    return await house.accept.accept(json.dumps(calls).encode(), VOICE_STATUS, ndjson=False)
 
 
 async def test_a_push_is_the_kinds_parameter_with_its_keys(house):
@@ -112,7 +121,7 @@ async def test_reports_are_found_by_the_kinds_keys(house, restarted):
 
 async def test_nothing_is_found_by_a_key_of_another_kind(house):
     await take_in(house)
-    assert await house.store.find_reports(sid="r0") == ()
+    assert await house.store.find_reports(sid="r0") == []
 
 
 async def test_reports_of_another_kind_are_an_error_of_the_account(house):
@@ -126,6 +135,69 @@ async def test_reports_of_another_kind_are_an_error_of_the_account(house):
     ]
     assert "reports of kind sms_reply, not voice_status" in refusal.value.errors[0].words.en
     assert (await house.state("acme")).accepted_reports == 0
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_an_account_of_each_kind_has_its_reports_beside_the_other(house, restarted):
+    """In one commit and one stretch of the log: an id that both have is no duplicate."""
+    await house.account("calls")
+    await asyncio.gather(take_in(house, 2), take_calls(house, "r0", "r1", mobile="+37258483726"))
+    await house.settle()
+    if restarted:
+        await house.restart()
+    again = await asyncio.gather(take_in(house, 3), take_calls(house, "r1", "r2"))
+    assert [(each.accepted, each.duplicates) for each in again] == [(1, 2), (1, 1)]
+    await house.settle()
+    assert [post.sids for post in house.customers.to("acme")] == [["r0", "r1"], ["r2"]]
+    assert [post.sids for post in house.customers.to("calls")] == [["r0", "r1"], ["r2"]]
+    for key, kind in (("id", "sms_reply"), ("sid", "voice_status")):
+        found = await house.store.find_reports(**{key: "r1"})
+        assert [(each.kind, each.state) for each in found] == [(kind, State.DELIVERED)]
+    found = await house.store.find_reports(mobile="+37258483726")
+    assert [each.account for each in found] == ["calls"] * 2
+
+
+async def test_reports_of_a_deleted_account_are_passed_over_at_a_start(house):
+    await house.account("calls")
+    await take_in(house)
+    await take_calls(house, "r0")
+    await house.settle()
+    await house.store.delete_account("acme", force=True, now=house.clock.now())
+    await house.restart()
+    assert await house.store.find_reports(id="r0") == []
+    (found,) = await house.store.find_reports(sid="r0")
+    assert found.account == "calls"
+
+
+async def test_the_kind_of_an_account_stays_as_it_is(house):
+    with pytest.raises(Conflict, match="acme takes reports of kind sms_reply"):
+        await house.store.put_account("acme", "Acme", b"", house.clock.now())
+    assert (await house.state("acme")).kind == "sms_reply"
+
+
+async def test_a_store_with_accounts_of_an_unknown_kind_is_refused(house, tmp_path):
+    await house.close()
+    house.kinds = KINDS
+    with pytest.raises(StoreRefused, match="acme takes reports of kind sms_reply"):
+        await house.open()
+    house.kinds = {**KINDS, SMS_REPLY.name: SMS_REPLY}
+    await house.open()
+
+
+async def test_a_start_hastens_retries_by_the_interval_of_each_kind(house):
+    await house.account("calls")
+    house.customers.answer("acme", Answered(200, b"no"))
+    house.customers.answer("calls", Answered(200, b"no"))
+    await take_in(house)
+    await take_calls(house, "r0")
+    await house.settle()
+    house.clock.turn(-3600)
+    await house.restart()
+    due = {
+        account: (await house.pushes(account))[0].due_at - house.clock.now()
+        for account in ("acme", "calls")
+    }
+    assert due == {"acme": 60_000, "calls": 300_000}
 
 
 async def test_a_test_push_sends_the_kinds_samples(house):

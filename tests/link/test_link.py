@@ -186,14 +186,17 @@ async def test_what_is_said_in_one_turn_is_one_frame():
 
 async def test_a_claim_arrives_as_it_was():
     settings = PushSettings(url="https://customer.example/", headers=(("X-A", "1"),))
-    claim = ClaimedPush("psh_1", "acme", settings, b"report", 1, 2, 1, 7, 5, True)
+    claim = ClaimedPush("psh_1", "acme", "voice_status", settings, b"report", 1, 2, 1, 7, 5, True)
     assert Unpacking().claim(Packing().send(claim)) == claim
 
 
 async def test_changed_settings_go_with_the_next_claim():
     packing = Packing()
     old, new = PushSettings(url="https://old.example/"), PushSettings(url="https://new.example/")
-    claims = [ClaimedPush("psh_1", "acme", s, b"report", 1, 1, 0, 7, 5) for s in (old, new)]
+    claims = [
+        ClaimedPush("psh_1", "acme", "voice_status", s, b"report", 1, 1, 0, 7, 5)
+        for s in (old, new)
+    ]
     unpacking = Unpacking()
     sent = [unpacking.claim(packing.send(claim)) for claim in [*claims, claims[1]]]
     assert [claim.settings for claim in sent] == [old, new, new]

@@ -17,7 +17,7 @@ import pytest
 from statuspush.core.batch import make_batch
 from statuspush.core.contract import Mode
 from statuspush.core.fragment import json_lines
-from statuspush.core.kinds import VOICE_STATUS
+from statuspush.core.kinds import KINDS, VOICE_STATUS
 from statuspush.core.kinds.voice_status import Submission
 from statuspush.core.lifecycle import Halve, State, decide
 from statuspush.core.outcome import Outcome, Verdict
@@ -103,11 +103,13 @@ class SqliteLayout:
         """What the memory holds is what the next process would read from the disk."""
         connection = connect(self.path, read_only=True)
         try:
-            log = ReportLog(connection, self.sizes, VOICE_STATUS)
+            log = ReportLog(connection, self.sizes)
             log.load_runs()
             totals = Totals()
             progress = Journal(connection).load()
-            states = {state.id: state for state in load_accounts(connection, progress, totals)}
+            states = {
+                state.id: state for state in load_accounts(connection, progress, totals, KINDS)
+            }
             log.load_tails(states, store._now)
         finally:
             connection.close()

@@ -446,5 +446,5 @@ async def test_a_clock_set_back_before_a_restart_delays_no_retry(desk):
     await desk.store.close()
     desk.turn(minutes=-60)
     await desk.open()
-    await desk.store.hasten_retries(desk.now + desk.RETRY_MS, desk.now)
+    await desk.store.hasten_retries(desk.RETRY_MS, desk.now)
     assert desk.store.next_due() == desk.now + desk.RETRY_MS

@@ -36,7 +36,7 @@ async def test_the_next_outcome_after_a_restart_decides_also_by_a_clock_set_back
     await desk.store.close()
     desk.turn(days=-2)
     await desk.open()
-    await desk.store.hasten_retries(desk.now, desk.now)
+    await desk.store.hasten_retries(0, desk.now)
     claim = await desk.claim_one()
     assert desk.sids(claim) == sids
     await desk.fail(claim)

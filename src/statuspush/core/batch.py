@@ -26,7 +26,7 @@ class Batch(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The reports of one submission, grouped by account; made by :func:`make_batch`."""
 
     kind: str
-    """Name of the kind of all the reports."""
+    """Name of the kind of all the reports; of those of several submissions, of the first."""
     accounts: list[str]
     """Each account once, in the order of its first report."""
     counts: list[int]
@@ -91,24 +91,36 @@ def make_batch(submissions: Sequence[S], kind: Kind[S]) -> Batch:
 
 
 def join_batches(batches: Sequence[Batch]) -> Batch:
-    """The reports of several submissions, in their order, as one batch; all of the same kind.
+    """The reports of several submissions, in their order, as one batch.
 
     An account that several have occurs as often.
     """
-    sizes = [len(batch.keys) // SEARCH_KEYS for batch in batches]
     return Batch(
         batches[0].kind,
         [account for batch in batches for account in batch.accounts],
         [count for batch in batches for count in batch.counts],
         [body for batch in batches for body in batch.bodies],
-        b"".join(
-            [
-                batch.keys[place * size : (place + 1) * size]
-                for place in range(SEARCH_KEYS)
-                for batch, size in zip(batches, sizes, strict=True)
-            ]
-        ),
+        join_keys([batch.keys for batch in batches]),
     )
+
+
+def join_keys(keys: Sequence[bytes]) -> bytes:
+    """Join what :func:`fingerprints` gave for several sequences of reports, in their order."""
+    if len(keys) == 1:
+        return keys[0]
+    sizes = [len(each) // SEARCH_KEYS for each in keys]
+    return b"".join(
+        [
+            each[place * size : (place + 1) * size]
+            for place in range(SEARCH_KEYS)
+            for each, size in zip(keys, sizes, strict=True)
+        ]
+    )
+
+
+def no_fingerprints(reports: int) -> bytes:
+    """The same for reports that nobody looks for."""
+    return array("Q", [NO_TEXT] * (SEARCH_KEYS * reports)).tobytes()
 
 
 def _batch_of_one(report: S, kind: Kind[S]) -> Batch:

@@ -84,11 +84,14 @@ class Dispatcher:
         self.health = HealthWatch(store, clock, telemetry, self.open_sends, changed=changed)
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def start(self, *, retry_interval_ms: int) -> int:
-        """Take over what an earlier process left; how many pushes it had under way."""
+    async def start(self, *, retry_interval_ms: int | None) -> int:
+        """Take over what an earlier process left; how many pushes it had under way.
+
+        :param retry_interval_ms: by default that of each push's kind.
+        """
         now = self._clock.now()
         interrupted = await self._store.take_back_claims(now, owner=self._owner)
-        await self._store.hasten_retries(now + retry_interval_ms, now)
+        await self._store.hasten_retries(retry_interval_ms, now)
         if interrupted:
             _log.warning("pushes were under way when the last process ended", pushes=interrupted)
         return interrupted

@@ -141,6 +141,7 @@ class Unpacking:
         return ClaimedPush(
             send.id,
             send.account,
+            send.kind,
             self._known[send.account],
             send.fragments,
             send.reports,
@@ -149,7 +150,6 @@ class Unpacking:
             send.token,
             send.created_at,
             send.suspect,
-            send.kind,
         )
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 import msgspec
 
 from statuspush.core.errors import InputError, ServiceError
-from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.lifecycle import Decision, Retry, State
 from statuspush.core.moment import Milliseconds
 from statuspush.core.outcome import INTERRUPTED, Verdict
@@ -108,6 +107,8 @@ class Account:
     """An account with its settings and where its reports stand."""
 
     account: str
+    kind: str
+    """What its reports are (:data:`statuspush.core.kinds.KINDS`)."""
     name: str
     created_at: Milliseconds
     push: PushSettings
@@ -124,8 +125,6 @@ class Account:
     health: Health
     accepted_reports: int = 0
     """All reports ever accepted for the account."""
-    kind: str = VOICE_STATUS.name
-    """What its reports are (:data:`statuspush.core.kinds.KINDS`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +160,8 @@ class ClaimedPush(msgspec.Struct, frozen=True):
 
     id: str
     account: str
+    kind: str
+    """The account's."""
     settings: PushSettings
     """As of the claim; a changed setting holds from the next claim on."""
     fragments: bytes
@@ -175,8 +176,6 @@ class ClaimedPush(msgspec.Struct, frozen=True):
     created_at: Milliseconds
     suspect: bool = False
     """The endpoint's last attempt failed or was slow: it may use only the suspect capacity."""
-    kind: str = VOICE_STATUS.name
-    """The account's."""
 
 
 class Recording(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -217,6 +216,8 @@ class PushSummary:
 
     id: str
     account: str
+    kind: str
+    """The account's."""
     state: State
     reports: int
     attempts: int
@@ -227,8 +228,6 @@ class PushSummary:
     """The push whose reports it sends again (the first one, if several were joined)."""
     superseded: int = 0
     """How many of its reports are in newer pushes, and are counted there."""
-    kind: str = VOICE_STATUS.name
-    """The account's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +253,8 @@ class ReportHistory:
     """A stored report and every push it was part of."""
 
     account: str
+    kind: str
+    """The account's."""
     fragment: bytes
     seq: int
     accepted_at: Milliseconds
@@ -261,8 +262,6 @@ class ReportHistory:
     """State of its newest push; ``waiting`` before the first; None when the interface was off."""
     pushes: Sequence[PushDetail] = ()
     """The pushes with their attempts, oldest first; their ``fragments`` are empty here."""
-    kind: str = VOICE_STATUS.name
-    """The account's."""
 
 
 @dataclass(frozen=True, slots=True)

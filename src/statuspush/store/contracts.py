@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from statuspush.core.batch import Batch
+from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.lifecycle import State
 from statuspush.core.moment import Milliseconds
 from statuspush.core.settings import PushSettings
@@ -108,8 +109,8 @@ class Dispatching(Protocol):
         """
         ...
 
-    async def hasten_retries(self, latest_due: Milliseconds, now: Milliseconds) -> None:
-        """Let no push that waits be due later than ``latest_due``.
+    async def hasten_retries(self, interval_ms: int | None, now: Milliseconds) -> None:
+        """Let no push wait longer than an interval from now, by default its kind's.
 
         For a start: a clock that was set back while the service was down must not delay a retry.
         """
@@ -124,9 +125,19 @@ class Accounts(Protocol):
     """Accounts and their settings."""
 
     async def put_account(
-        self, account: str, name: str, apikey_hash: bytes, now: Milliseconds
+        self,
+        account: str,
+        name: str,
+        apikey_hash: bytes,
+        now: Milliseconds,
+        *,
+        kind: str = VOICE_STATUS.name,
     ) -> bool:
-        """Create the account (True) or rename it (False, the hash is ignored)."""
+        """Create the account (True) or rename it (False, the hash is ignored).
+
+        What its reports are is fixed when it is created; a repeat with another ``kind`` raises
+        :class:`~statuspush.store.base.Conflict`.
+        """
         ...
 
     async def get_account(self, account: str) -> Account:

@@ -87,7 +87,8 @@ class Send:
         return recording
 
     def _interval_ms(self, kind: Kind[Any]) -> int:
-        return self._retry_interval_ms or kind.retry_interval_seconds * 1000
+        own_ms = kind.retry_interval_seconds * 1000
+        return own_ms if self._retry_interval_ms is None else self._retry_interval_ms
 
     def interrupted(
         self, claim: ClaimedPush, started_at: Milliseconds, *, wait: bool = False

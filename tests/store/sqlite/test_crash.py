@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from statuspush.core.contract import Mode
-from statuspush.core.kinds import VOICE_STATUS
+from statuspush.core.kinds import KINDS
 from statuspush.core.lifecycle import State
 from statuspush.storage.file import connect
 from statuspush.store.sqlite.accounts import load_accounts
@@ -82,11 +82,10 @@ async def a_week(desk, copies):
 def uncovered(path, layout):
     """Seqs of stored reports that are in no push and are not going to be cut."""
     connection = connect(path, read_only=True)
-    log = ReportLog(connection, layout.sizes, VOICE_STATUS)
+    log = ReportLog(connection, layout.sizes)
     log.load_runs()
-    states = {
-        state.id: state for state in load_accounts(connection, Journal(connection).load(), Totals())
-    }
+    accounts = load_accounts(connection, Journal(connection).load(), Totals(), KINDS)
+    states = {state.id: state for state in accounts}
     log.load_tails(states, 1 << 60)
     lost = []
     for state in states.values():

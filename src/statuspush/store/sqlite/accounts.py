@@ -3,7 +3,10 @@
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping
+from typing import Any
 
+from statuspush.core.errors import StoreRefused
+from statuspush.core.kinds import Kind
 from statuspush.core.lifecycle import State
 from statuspush.core.moment import Milliseconds
 from statuspush.core.push import Push
@@ -18,13 +21,15 @@ def insert_account(
     name: str,
     apikey_hash: bytes,
     now: Milliseconds,
+    *,
+    kind: Kind[Any],
 ) -> tuple[int, PushSettings]:
     """Write a new account with default settings; its number and the settings."""
     settings = PushSettings()
     cursor = connection.execute(
-        "INSERT INTO accounts (account, name, apikey_hash, created_at, settings)"
-        " VALUES (?, ?, ?, ?, ?)",
-        (account, name, apikey_hash, now, json.dumps(as_document(settings))),
+        "INSERT INTO accounts (account, name, apikey_hash, created_at, kind, settings)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (account, name, apikey_hash, now, kind.name, json.dumps(as_document(settings))),
     )
     return int(cursor.lastrowid or 0), settings
 
@@ -38,22 +43,29 @@ def write_settings(connection: sqlite3.Connection, state: AccountState) -> None:
 
 
 def load_accounts(
-    connection: sqlite3.Connection, progress: Mapping[int, Progress], totals: Totals
+    connection: sqlite3.Connection,
+    progress: Mapping[int, Progress],
+    totals: Totals,
+    kinds: Mapping[str, Kind[Any]],
 ) -> list[AccountState]:
-    """All accounts with their pushes under way."""
+    """All accounts with their pushes under way.
+
+    Raises :class:`StoreRefused` when an account is of none of the ``kinds``.
+    """
     states = {
         row[0]: AccountState(
             id=row[0],
             account=row[1],
             name=row[2],
             created_at=row[3],
+            kind=_kind(row[6], row[1], kinds),
             settings=from_document(json.loads(row[4])),
             progress=progress[row[0]],
             totals=totals,
             revision=row[5],
         )
         for row in connection.execute(
-            "SELECT id, account, name, created_at, settings, revision FROM accounts"
+            "SELECT id, account, name, created_at, settings, revision, kind FROM accounts"
         )
     }
     for push in load_under_way(connection):
@@ -67,6 +79,15 @@ def load_accounts(
         else:
             owner.adopt(push)
     return list(states.values())
+
+
+def _kind(name: str, account: str, kinds: Mapping[str, Kind[Any]]) -> Kind[Any]:
+    kind = kinds.get(name)
+    if kind is None:
+        raise StoreRefused(
+            f"account {account} takes reports of kind {name}, which this version does not know"
+        )
+    return kind
 
 
 def load_under_way(connection: sqlite3.Connection) -> Iterable[Push]:

@@ -9,7 +9,7 @@ import sys
 from array import array
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from itertools import chain, repeat
+from itertools import chain, groupby, repeat
 
 import numpy as np
 
@@ -49,15 +49,15 @@ class Appends:
         results: list[Appended | Unsuited] = []
         good: list[Batch] = []
         states: list[AccountState] = []
-        kind = self._log.kind.name
         for batch in batches:
             try:
                 found_states = [accounts[account] for account in batch.accounts]
             except KeyError:
                 results.append(UnknownAccounts(frozenset(batch.accounts) - accounts.keys()))
                 continue
-            if batch.kind != kind:
-                results.append(OtherKind(dict.fromkeys(batch.accounts, kind)))
+            other = [state for state in found_states if state.kind.name != batch.kind]
+            if other:
+                results.append(OtherKind({state.account: state.kind.name for state in other}))
             else:
                 states += found_states
                 good.append(batch)
@@ -101,7 +101,8 @@ class Appends:
         known = _seen_before([(place, names[place]) for place in alike])
         if doubtful:
             sids = array("Q", batch.keys[: len(batch.keys) // SEARCH_KEYS])
-            accounts = {names[place][0] for place in doubtful}
+            ids = {names[place][0] for place in doubtful}
+            accounts = {state.id: state for state in states if state.id in ids}
             stored = self._stored(
                 {place: sids[place] for place in doubtful}, accounts, in_tails, in_runs
             )
@@ -111,7 +112,7 @@ class Appends:
     def _stored(
         self,
         doubtful: Mapping[int, int],
-        accounts: Collection[int],
+        accounts: Mapping[int, AccountState],
         in_tails: Sequence[Tail],
         in_runs: Mapping[int, Sequence[int]],
     ) -> set[_Name]:
@@ -133,7 +134,7 @@ class Appends:
         return {
             (chunk.account, sid)
             for chunk in self._log.read(self._connection, chunks).values()
-            for sid in uniques_in(chunk.body, self._log.kind)
+            for sid in uniques_in(chunk.body, accounts[chunk.account].kind)
         }
 
     def _names(
@@ -143,11 +144,15 @@ class Appends:
         lines = b"\n".join(batch.bodies).split(b"\n")
         owners = list(
             chain.from_iterable(
-                repeat(state.id, count) for state, count in zip(states, batch.counts, strict=True)
+                repeat(state, count) for state, count in zip(states, batch.counts, strict=True)
             )
         )
-        sids = uniques_in(b"\n".join([lines[place] for place in places]), self._log.kind)
-        return {place: (owners[place], sid) for place, sid in zip(places, sids, strict=True)}
+        names: dict[int, _Name] = {}
+        for kind, alike in groupby(places, lambda place: owners[place].kind):
+            some = list(alike)
+            sids = uniques_in(b"\n".join([lines[place] for place in some]), kind)
+            names |= {p: (owners[p].id, sid) for p, sid in zip(some, sids, strict=True)}
+        return names
 
     # what is new
 

@@ -2,11 +2,9 @@
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import msgspec
 
-from statuspush.core.kinds.kind import Kind
 from statuspush.core.lifecycle import Retry
 from statuspush.core.moment import Milliseconds
 from statuspush.core.outcome import INTERRUPTED
@@ -57,7 +55,6 @@ class Claims:
         result: list[ClaimedPush] = []
         new: list[Push] = []
         again: list[Push] = []
-        kind = self._log.kind
         # In each round every account has at most one turn.
         while sends := [
             self._send(state, turn)
@@ -70,7 +67,7 @@ class Claims:
                 left[suspect] -= 1
                 held = [chunks[c] for c in send.chunks if c in chunks]
                 _check(send, held)
-                fragments, count = _fragments(send, held, kind)
+                fragments, count = _fragments(send, held)
                 claim = Claim(
                     self._pushes.new_token(now), now + lease_ms, owner, state.settings.url
                 )
@@ -80,7 +77,7 @@ class Claims:
                 else:
                     push = self._claim(send.push, state, count, claim, now)
                     again.append(push)
-                result.append(_handed_out(state, push, fragments, kind, suspect=suspect))
+                result.append(_handed_out(state, push, fragments, suspect=suspect))
                 self._pushes.claimed[result[-1].id] = (state, push)
                 self._turns.consider(state, now)
         self._pushes.insert(new)
@@ -124,8 +121,7 @@ class Claims:
         push = None if turn.push is None else state.under_way[turn.push]
         if push is None:
             first = state.progress.cursor
-            most = min(state.settings.max_reports, self._log.kind.max_reports)
-            end = min(state.progress.next_seq, first + most)
+            end = min(state.progress.next_seq, first + state.max_reports)
         else:
             first, end = push.first_seq, push.end_seq
             if push.attempts:
@@ -198,11 +194,13 @@ class Claims:
         self._pushes.touched(state)
 
     def hasten(
-        self, states: Iterable[AccountState], latest_due: Milliseconds, now: Milliseconds
+        self, states: Iterable[AccountState], interval_ms: int | None, now: Milliseconds
     ) -> None:
         """See :meth:`statuspush.store.contracts.Dispatching.hasten_retries`."""
         late = []
         for state in states:
+            own_ms = state.kind.retry_interval_seconds * 1000
+            latest_due = now + (own_ms if interval_ms is None else interval_ms)
             for push in list(state.under_way.values()):
                 if push.token is None and push.due_at > latest_due:
                     late.append(msgspec.structs.replace(push, due_at=latest_due))
@@ -212,9 +210,7 @@ class Claims:
         self._pushes.write_due(late)
 
 
-def _handed_out(
-    state: AccountState, push: Push, fragments: bytes, kind: Kind[Any], *, suspect: bool
-) -> ClaimedPush:
+def _handed_out(state: AccountState, push: Push, fragments: bytes, *, suspect: bool) -> ClaimedPush:
     # The row of progress is not written: at load, the cursor is corrected by this push.
     assert push.token is not None
     return ClaimedPush(
@@ -228,7 +224,7 @@ def _handed_out(
         token=push.token,
         created_at=push_id.created_at(push.id),
         suspect=suspect,
-        kind=kind.name,
+        kind=state.kind.name,
     )
 
 
@@ -247,7 +243,7 @@ def _check(send: _Send, held: Sequence[Chunk]) -> None:
         )
 
 
-def _fragments(send: _Send, held: Sequence[Chunk], kind: Kind[Any]) -> tuple[bytes, int]:
+def _fragments(send: _Send, held: Sequence[Chunk]) -> tuple[bytes, int]:
     """What is sent in a turn, and how many reports that is under the byte cap."""
     first, end = send.first_seq, send.end_seq
     if len(held) == 1:
@@ -257,5 +253,5 @@ def _fragments(send: _Send, held: Sequence[Chunk], kind: Kind[Any]) -> tuple[byt
     count = end - first
     if send.cap is None:
         return fragments, count
-    count = fit(fragments, send.state.settings.wire, send.cap, kind)
+    count = fit(fragments, send.state.settings.wire, send.cap, send.state.kind)
     return b"\n".join(fragments.split(b"\n", count)[:count]), count

@@ -4,8 +4,10 @@ import sqlite3
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Mapping, Sequence
 from itertools import islice
+from typing import Any
 
 from statuspush.core.contract import Mode
+from statuspush.core.kinds import Kind
 from statuspush.core.moment import Milliseconds
 from statuspush.core.settings import PushSettings, apply, learned_is_obsolete
 from statuspush.core.words import Words
@@ -30,19 +32,22 @@ class Directory:
         pushes: Pushes,
         turns: Turns,
         totals: Totals,
+        *,
+        kinds: Mapping[str, Kind[Any]],
     ) -> None:
         self._connection = connection
         self._journal = journal
         self._pushes = pushes
         self._turns = turns
         self._totals = totals
+        self.kinds = kinds
         self.by_name: dict[str, AccountState] = {}
         self.by_id: dict[int, AccountState] = {}
         self._names: list[str] = []
 
     def load(self) -> Sequence[AccountState]:
         """Read all accounts and their pushes under way anew."""
-        states = load_accounts(self._connection, self._journal.load(), self._totals)
+        states = load_accounts(self._connection, self._journal.load(), self._totals, self.kinds)
         self.by_id = {state.id: state for state in states}
         self.by_name = {state.account: state for state in states}
         self._names = sorted(self.by_name)
@@ -83,17 +88,29 @@ class Directory:
         more = looked_at < len(names) and names[looked_at].startswith(prefix)
         return found, names[looked_at - 1] if more and looked_at > start else None
 
-    def put(self, account: str, name: str, apikey_hash: bytes, now: Milliseconds) -> bool:
+    def put(
+        self, account: str, name: str, apikey_hash: bytes, kind: str, now: Milliseconds
+    ) -> bool:
         """See :meth:`statuspush.store.contracts.Accounts.put_account`."""
         state = self.by_name.get(account)
         if state is not None:
+            if state.kind.name != kind:
+                raise Conflict(
+                    Words(
+                        f"{account} takes reports of kind {state.kind.name}, which stays as it is",
+                        f"账户 {account} 的报告种类是 {state.kind.name}，不能更改",
+                    )
+                )
             state.name = name
             self._connection.execute("UPDATE accounts SET name = ? WHERE id = ?", (name, state.id))
             return False
-        number, settings = insert_account(self._connection, account, name, apikey_hash, now)
+        of = self.kinds[kind]
+        number, settings = insert_account(
+            self._connection, account, name, apikey_hash, now, kind=of
+        )
         progress = Progress(number)
         self._journal.write_rows([progress])
-        state = AccountState(number, account, name, now, settings, progress, self._totals)
+        state = AccountState(number, account, name, now, of, settings, progress, self._totals)
         self.by_name[account] = self.by_id[number] = state
         insort(self._names, account)
         return True

@@ -14,7 +14,7 @@ import structlog
 
 from statuspush.core.batch import Batch
 from statuspush.core.errors import InputError
-from statuspush.core.kinds import VOICE_STATUS, Kind
+from statuspush.core.kinds import KINDS, VOICE_STATUS, Kind
 from statuspush.core.lifecycle import State
 from statuspush.core.moment import Milliseconds
 from statuspush.core.settings import PushSettings
@@ -79,24 +79,23 @@ class SqliteStore:
         lock: FileLock,
         telemetry: Telemetry,
         sizes: Sizes,
-        kind: Kind[Any],
+        kinds: Mapping[str, Kind[Any]],
         now: Milliseconds,
     ) -> None:
         self._path = path
         self._connection = connection
         self._lock = lock
-        self._kind = kind
         self._now = now
         self._totals = Totals()
         self._dirty: dict[AccountState, None] = {}
         self._turns = Turns()
         self._listeners: list[Callable[[], None]] = []
-        self._log = ReportLog(connection, sizes, kind)
+        self._log = ReportLog(connection, sizes)
         self._journal = Journal(connection, sizes.fold_bytes)
         self._appends = Appends(connection, self._log, self._totals)
         self._pushes = Pushes(connection, self._dirty, PushIndex(sizes))
         self._accounts = Directory(
-            connection, self._journal, self._pushes, self._turns, self._totals
+            connection, self._journal, self._pushes, self._turns, self._totals, kinds=kinds
         )
         self._claims = Claims(connection, self._log, self._pushes, self._turns)
         self._outcomes = Outcomes(self._pushes, self._turns)
@@ -133,14 +132,14 @@ class SqliteStore:
         *,
         telemetry: Telemetry | None = None,
         sizes: Sizes | None = None,
-        kind: Kind[Any] = VOICE_STATUS,
+        kinds: Mapping[str, Kind[Any]] = KINDS,
     ) -> "SqliteStore":
         """Open or create the file, migrate it, and read what has to be in memory.
 
         To be called in a running event loop. Raises
         :class:`~statuspush.core.errors.StoreRefused`.
 
-        :param kind: of all accounts.
+        :param kinds: what accounts may be of, by name.
         """
         # SQLite puts the files beside it where the link leads, not where the link is.
         path = Path(database).resolve()
@@ -158,7 +157,7 @@ class SqliteStore:
                     lock=lock,
                     telemetry=telemetry or Telemetry(),
                     sizes=sizes or Sizes(),
-                    kind=kind,
+                    kinds=kinds,
                     now=now,
                 )
             undo.pop_all()
@@ -225,9 +224,17 @@ class SqliteStore:
     # accounts
 
     async def put_account(
-        self, account: str, name: str, apikey_hash: bytes, now: Milliseconds
+        self,
+        account: str,
+        name: str,
+        apikey_hash: bytes,
+        now: Milliseconds,
+        *,
+        kind: str = VOICE_STATUS.name,
     ) -> bool:
-        return await self._commit.run(lambda: self._accounts.put(account, name, apikey_hash, now))
+        return await self._commit.run(
+            lambda: self._accounts.put(account, name, apikey_hash, kind, now)
+        )
 
     async def get_account(self, account: str) -> Account:
         (described,) = await self._described([self._accounts.find(account)])
@@ -333,9 +340,9 @@ class SqliteStore:
             self._there_may_be_work()
         return taken
 
-    async def hasten_retries(self, latest_due: Milliseconds, now: Milliseconds) -> None:
+    async def hasten_retries(self, interval_ms: int | None, now: Milliseconds) -> None:
         await self._commit.run(
-            lambda: self._claims.hasten(self._accounts.by_id.values(), latest_due, now)
+            lambda: self._claims.hasten(self._accounts.by_id.values(), interval_ms, now)
         )
 
     def next_due(self) -> Milliseconds | None:
@@ -393,9 +400,7 @@ class SqliteStore:
                     "the cursor is not one that a page of pushes gave", "游标不是推送列表页给出的"
                 )
             )
-        return await self._read(
-            lambda: self._lookups.list_pushes(owner.id, account, state, before, limit)
-        )
+        return await self._read(lambda: self._lookups.list_pushes(owner, state, before, limit))
 
     async def get_push(self, push: str) -> PushDetail:
         number = push_id.read(push)
@@ -420,12 +425,12 @@ class SqliteStore:
         if len(given) != 1:
             raise InputError(Words("give exactly one key to search by", "查询条件须且只能给出一个"))
         ((name, value),) = given
-        owner = self._accounts.find(account).id if account is not None else None
-        if name not in self._kind.search:
-            return ()
-        accounts = self._accounts.by_id
+        owner = self._accounts.find(account) if account is not None else None
+        kinds = self._accounts.kinds.values() if owner is None else (owner.kind,)
+        places = {kind.search.index(name) for kind in kinds if name in kind.search}
+        accounts = self._accounts.by_id if owner is None else {owner.id: owner}
         return await self._read(
-            lambda: self._lookups.find_reports(accounts, owner, name, value, limit)
+            lambda: self._lookups.find_reports(accounts, places, name, value, limit)
         )
 
     # the second cursor

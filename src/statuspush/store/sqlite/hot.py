@@ -7,9 +7,11 @@ changed by the methods of this module alone.
 
 import heapq
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from statuspush.core import turn
 from statuspush.core.contract import Mode
+from statuspush.core.kinds import Kind
 from statuspush.core.lifecycle import State
 from statuspush.core.moment import Milliseconds
 from statuspush.core.push import Push
@@ -39,6 +41,7 @@ class AccountState:
     account: str
     name: str
     created_at: Milliseconds
+    kind: Kind[Any]
     settings: PushSettings
     progress: Progress
     totals: Totals
@@ -92,6 +95,11 @@ class AccountState:
         if self.settings.max_bytes is None and self.progress.learned_max_bytes is None:
             return None
         return body_limit(self.settings, self.progress.learned_max_bytes)
+
+    @property
+    def max_reports(self) -> int:
+        """Most reports in one push."""
+        return min(self.settings.max_reports, self.kind.max_reports)
 
     # reports (new ones are counted for many accounts in one go, in append.py)
 

@@ -7,13 +7,14 @@ end of the log (tail.py) and sorted in bulk behind it (runs.py).
 
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any, Final
 
 import numpy as np
 
-from statuspush.core.batch import fingerprints
+from statuspush.core.batch import fingerprints, join_keys, no_fingerprints
 from statuspush.core.fragment import found_in
-from statuspush.core.kinds.kind import Kind
+from statuspush.core.kinds import Kind
 from statuspush.core.moment import Milliseconds
 from statuspush.storage.marks import marks_of
 from statuspush.storage.sid_filter import SidFilter
@@ -28,15 +29,11 @@ _LOADED_TOGETHER: Final = 20
 
 
 class ReportLog:
-    """What there is of the log, on disk and in memory, and how to read it.
+    """What there is of the log, on disk and in memory, and how to read it."""
 
-    :param kind: of all its reports.
-    """
-
-    def __init__(self, connection: sqlite3.Connection, sizes: Sizes, kind: Kind[Any]) -> None:
+    def __init__(self, connection: sqlite3.Connection, sizes: Sizes) -> None:
         self._connection = connection
         self._sizes = sizes
-        self.kind: Final = kind
         self.tails: list[Tail] = []
         self.filter = SidFilter(sizes.filter_rows)
         self._run_reports: dict[int, int] = {}
@@ -97,13 +94,12 @@ class ReportLog:
             if state is not None:
                 progress = state.progress
                 progress.next_seq = max(progress.next_seq, chunk.first_seq + chunk.count)
-        found = found_in(b"\n".join([chunk.body for chunk in chunks]), self.kind)
-        keys = fingerprints(found, self.kind)
+        keys = _keys(chunks, states)
         accounts = np.repeat(
             np.array([chunk.account for chunk in chunks], np.uint64),
             [chunk.count for chunk in chunks],
         )
-        marks = marks_of(np.frombuffer(keys, np.uint64, len(found)), accounts).tolist()
+        marks = marks_of(np.frombuffer(keys, np.uint64, len(accounts)), accounts).tolist()
         ids, counts = [chunk.id for chunk in chunks], [chunk.count for chunk in chunks]
         if tail.oldest_at is None:
             # A clock that was ahead for a while must not keep the tail from being sorted.
@@ -219,3 +215,21 @@ class ReportLog:
         ids = self.chunk_ids(connection, account, first, end)
         chunks = self.read(connection, ids)
         return b"\n".join([chunks[i].part(first, end) for i in ids if i in chunks])
+
+
+def _keys(chunks: Sequence[Chunk], states: Mapping[int, AccountState]) -> bytes:
+    """The fingerprints of all reports of chunks; nobody looks for those of a deleted account."""
+    keys = []
+    for kind, group in groupby(chunks, lambda chunk: _kind_of(chunk, states)):
+        some = list(group)
+        if kind is None:
+            keys.append(no_fingerprints(sum(chunk.count for chunk in some)))
+        else:
+            body = b"\n".join([chunk.body for chunk in some])
+            keys.append(fingerprints(found_in(body, kind), kind))
+    return join_keys(keys)
+
+
+def _kind_of(chunk: Chunk, states: Mapping[int, AccountState]) -> Kind[Any] | None:
+    state = states.get(chunk.account)
+    return None if state is None else state.kind

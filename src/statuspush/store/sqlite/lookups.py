@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,7 +45,7 @@ class _Found:
     fragment: bytes
 
 
-def _summary(row: _Row, account: str, kind: Kind[Any]) -> PushSummary:
+def _summary(row: _Row, owner: AccountState) -> PushSummary:
     push, _, _, count, state, attempts, due_at, delivered_at, redrive_of, superseded = row
     assert isinstance(push, int)
     assert isinstance(count, int)
@@ -53,7 +53,7 @@ def _summary(row: _Row, account: str, kind: Kind[Any]) -> PushSummary:
     assert isinstance(superseded, int)
     return PushSummary(
         id=push_id.show(push),
-        account=account,
+        account=owner.account,
         state=State(str(state)),
         reports=count,
         attempts=attempts,
@@ -62,7 +62,7 @@ def _summary(row: _Row, account: str, kind: Kind[Any]) -> PushSummary:
         delivered_at=delivered_at if isinstance(delivered_at, int) else None,
         redrive_of=push_id.show(redrive_of) if isinstance(redrive_of, int) else None,
         superseded=superseded,
-        kind=kind.name,
+        kind=owner.kind.name,
     )
 
 
@@ -75,20 +75,20 @@ class Lookups:
         self._index = index
 
     def list_pushes(
-        self, account: int, name: str, state: State | None, before: int | None, limit: int
+        self, owner: AccountState, state: State | None, before: int | None, limit: int
     ) -> PushPage:
         """A page, newest first, of ids below ``before``."""
         below = before if before is not None else (1 << 63) - 1
         if state is None or state is State.DELIVERED:
-            rows = self._newest(account, state, below, limit + 1)
+            rows = self._newest(owner.id, state, below, limit + 1)
         else:
             few = _UNDER_WAY if state in (State.WAITING, State.SENDING) else _GIVEN_UP
             rows = self._connection.execute(
                 f"SELECT {_COLUMNS} FROM pushes {few}"
                 " AND account = ? AND id < ? AND state = ? ORDER BY id DESC LIMIT ?",
-                (account, below, state, limit + 1),
+                (owner.id, below, state, limit + 1),
             ).fetchall()
-        items = [_summary(row, name, self._log.kind) for row in rows[:limit]]
+        items = [_summary(row, owner) for row in rows[:limit]]
         return PushPage(items, items[-1].id if len(rows) > limit else None)
 
     def _newest(self, account: int, state: State | None, below: int, limit: int) -> list[_Row]:
@@ -114,7 +114,7 @@ class Lookups:
             return None
         end = row[2] + min(row[3], _LONGEST_PUSH)
         return PushDetail(
-            push=_summary(row, accounts[row[1]].account, self._log.kind),
+            push=_summary(row, accounts[row[1]]),
             fragments=self._log.fragments(self._connection, row[1], row[2], end),
             attempts=self._attempts([number]).get(number, ()),
         )
@@ -154,18 +154,22 @@ class Lookups:
     def find_reports(
         self,
         accounts: _Accounts,
-        account: int | None,
+        places: Collection[int],
         key: str,
         value: str,
         limit: int,
     ) -> list[ReportHistory]:
-        """Reports with that key, newest first, each with its pushes and their attempts."""
-        place, wanted = self._log.kind.search.index(key), [fingerprint(value)]
+        """Reports of these accounts with that key, newest first, each with its pushes.
+
+        :param places: where their kinds have the key among their search keys.
+        """
+        wanted = [fingerprint(value)]
         # Tails first: one that becomes a run meanwhile is seen twice rather than not at all.
         tails = list(self._log.tails)
-        chunk_ids = {chunk for _, chunk in find_in_runs(self._connection, place, wanted)}
-        for tail in tails:
-            chunk_ids |= tail.chunks_with(place, wanted)
+        chunk_ids: set[int] = set()
+        for place in places:
+            chunk_ids.update(c for _, c in find_in_runs(self._connection, place, wanted))
+            chunk_ids.update(*(tail.chunks_with(place, wanted) for tail in tails))
         found: list[_Found] = []
         # A number called often is in many chunks: the newest ones suffice for a page.
         newest_first = sorted(chunk_ids, reverse=True)
@@ -174,10 +178,9 @@ class Lookups:
             chunks = self._log.read(self._connection, page)
             for chunk_id in page:
                 chunk = chunks.get(chunk_id)
-                if chunk is None or chunk.account not in accounts:
-                    continue
-                if account is None or chunk.account == account:
-                    found.extend(reversed(_matches(chunk, self._log.kind, key, value)))
+                owner = None if chunk is None else accounts.get(chunk.account)
+                if chunk is not None and owner is not None and key in owner.kind.search:
+                    found.extend(reversed(_matches(chunk, owner.kind, key, value)))
             if len(found) >= limit:
                 break
         return self._histories(accounts, found[:limit])
@@ -205,7 +208,7 @@ class Lookups:
         attempts = self._attempts([push for push in ids if isinstance(push, int)])
         return [
             self._history(
-                accounts[report.account].account,
+                accounts[report.account],
                 report,
                 pushes.get(index, []),
                 attempts,
@@ -228,7 +231,7 @@ class Lookups:
 
     def _history(
         self,
-        name: str,
+        owner: AccountState,
         report: _Found,
         rows: Sequence[_Row],
         attempts: Mapping[int, Sequence[Attempt]],
@@ -237,20 +240,20 @@ class Lookups:
     ) -> ReportHistory:
         pushes = [
             PushDetail(
-                _summary(row, name, self._log.kind),
+                _summary(row, owner),
                 b"",
                 attempts.get(row[0], ()) if isinstance(row[0], int) else (),
             )
             for row in rows
         ]
         return ReportHistory(
-            account=name,
+            account=owner.account,
             fragment=report.fragment,
             seq=report.seq,
             accepted_at=report.accepted_at,
             state=pushes[-1].push.state if pushes else State.WAITING if waits else None,
             pushes=pushes,
-            kind=self._log.kind.name,
+            kind=owner.kind.name,
         )
 
 

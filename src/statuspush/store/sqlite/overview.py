@@ -82,5 +82,5 @@ class Overview:
                 state.retry_due_at(),
             ),
             accepted_reports=progress.next_seq - 1,
-            kind=self._log.kind.name,
+            kind=state.kind.name,
         )

@@ -107,7 +107,7 @@ class Redrive:
 
         Of a superseded one, only what is in no newer push, or ``whichever`` push it is in.
         """
-        size = min(state.settings.max_reports, self._log.kind.max_reports)
+        size = state.max_reports
         left = self._sizes.redrive_made * size
         chosen: list[Covered] = []
         further: Place | None = None
@@ -215,7 +215,7 @@ class Redrive:
 
     def _make(self, state: AccountState, parts: Sequence[Covered], now: Milliseconds) -> Redriven:
         """New pushes over these parts, in order; neighbours are joined into full ones."""
-        size = min(state.settings.max_reports, self._log.kind.max_reports)
+        size = state.max_reports
         # Retention removed what is before.
         kept = self._log.first_kept(self._connection, state.id) or state.progress.next_seq
         parts = [
