@@ -4,7 +4,6 @@ A thread of its own, because callers come from event loops (ASGI) and from threa
 While one group is on its way to the disk, the next one gathers.
 """
 
-import contextlib
 import sqlite3
 import threading
 from collections import deque
@@ -13,7 +12,7 @@ from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
 from statuspush.core.errors import ServiceError
-from statuspush.storage.damage import breaks
+from statuspush.storage.transactions import Transactions
 
 T = TypeVar("T")
 
@@ -71,7 +70,7 @@ class Writer:
         :param between: asked between groups for what is to be done then. Any error of that leaves
             in doubt what is on the disk.
         """
-        self._connection = connection
+        self._transactions = Transactions(connection, "the inbox")
         self._work = work
         self._between = between
         self._max_bytes = max_bytes
@@ -79,7 +78,6 @@ class Writer:
         self._waiting_bytes = 0
         self._changed = threading.Condition()
         self._closing = False
-        self._broken: str | None = None
         self._thread = threading.Thread(target=self._run, name="inbox", daemon=True)
         self._thread.start()
 
@@ -91,8 +89,8 @@ class Writer:
         """
         future: Future[Any] = Future()
         with self._changed:
-            if self._broken is not None:
-                raise InboxBroken(self._broken)
+            if self._transactions.broken is not None:
+                raise InboxBroken(self._transactions.broken)
             if self._closing:
                 raise InboxUnavailable("the inbox is closing")
             if self._waiting_bytes + size > self._max_bytes and self._waiting_bytes:
@@ -123,23 +121,23 @@ class Writer:
                 self._waiting_bytes -= sum(size for _, _, size in group)
 
     def _do_between(self) -> None:
-        if self._broken is not None:
+        if self._transactions.broken is not None:
             return
         try:
             if (between := self._between()) is not None:
                 between()
         except sqlite3.Error as error:
-            self._broken = f"the inbox can't be trusted until a restart: {error}"
+            self._transactions.distrust(error)
 
     def _group(self, group: Sequence[tuple[Any, Future[Any], int]]) -> None:
         futures = [future for _, future, _ in group]
-        if self._broken is not None:
-            _fail(futures, InboxBroken(self._broken))
+        if self._transactions.broken is not None:
+            _fail(futures, InboxBroken(self._transactions.broken))
             return
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._transactions.begin()
             results = self._work.begin([call for call, _, _ in group])
-            self._connection.execute("COMMIT")
+            self._transactions.commit()
         except sqlite3.Error as error:
             self._roll_back(error)
             _fail(futures, self._refusal(error))
@@ -158,26 +156,23 @@ class Writer:
         try:
             self._work.committed()
         except Exception as error:  # memory no longer tells what the disk holds
-            self._broken = f"the inbox contradicts its disk: {error}"
+            self._transactions.distrust(error)
         for future, result in zip(futures, results, strict=True):
             # Its caller may have given up waiting; it is stored all the same.
             if future.set_running_or_notify_cancel():
                 future.set_result(result)
 
     def _roll_back(self, error: Exception) -> None:
-        if isinstance(error, sqlite3.Error) and breaks(error):
-            self._broken = f"the inbox can't be trusted until a restart: {error}"
-        with contextlib.suppress(sqlite3.Error):
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-        if self._broken is None:
+        self._transactions.roll_back(error)
+        if self._transactions.broken is None:
             try:
                 self._work.rolled_back()
             except sqlite3.Error as further:
-                self._broken = f"the inbox can't be read: {further}"
+                self._transactions.distrust(further)
 
     def _refusal(self, error: sqlite3.Error) -> ServiceError:
-        return InboxBroken(self._broken) if self._broken else InboxUnavailable(str(error))
+        broken = self._transactions.broken
+        return InboxBroken(broken) if broken else InboxUnavailable(str(error))
 
 
 def _fail(futures: Sequence["Future[Any]"], error: BaseException) -> None:

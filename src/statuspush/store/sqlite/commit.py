@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import structlog
 
 from statuspush.core.errors import InputError
-from statuspush.storage.damage import breaks
+from statuspush.storage.transactions import Transactions
 from statuspush.store.base import StoreBroken, StoreUnavailable
 from statuspush.telemetry import Telemetry
 
@@ -68,6 +68,7 @@ class GroupCommit:
     ) -> None:
         self._probe_seconds = probe_seconds
         self._connection = connection
+        self._transactions = Transactions(connection, "the database")
         self._telemetry = telemetry
         self._before_commit = before_commit
         self._reload = reload
@@ -78,7 +79,6 @@ class GroupCommit:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
         self._failed_at: float | None = None
         self._failure = ""
-        self._broken: str | None = None
         self._closing = False
         self._task = asyncio.create_task(self._run(), name="group-commit")
         self._task.add_done_callback(self._ended)
@@ -89,8 +89,8 @@ class GroupCommit:
         :param after: takes the result into memory once the group is committed, before any
             caller of the group is answered and before anything else is written.
         """
-        if self._broken is not None:
-            raise StoreBroken(self._broken)
+        if self._transactions.broken is not None:
+            raise StoreBroken(self._transactions.broken)
         if self._closing:
             raise StoreUnavailable("the store is closing")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
@@ -138,38 +138,40 @@ class GroupCommit:
             _fail(self._verbs.popleft(), refusal)
 
     async def _run_between(self) -> None:
-        between = self._between() if self._broken is None else None
+        between = self._between() if self._transactions.broken is None else None
         if between is not None:
             await asyncio.get_running_loop().run_in_executor(self._thread, between)
 
     async def _group(self) -> None:
-        if self._broken is not None or not self._probe():
+        if self._transactions.broken is not None or not self._probe():
             self._fail_all()
             return
         done: list[tuple[_Verb, Any]] = []
         self._group_verbs = done
         started = time.perf_counter()
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._transactions.begin()
             before = self._connection.total_changes
             await self._execute(done, started)
             self._before_commit()
             written = self._connection.total_changes != before
             if not written:  # nothing to wait for the disk for
-                self._connection.execute("ROLLBACK")
+                self._transactions.roll_back()
             else:
-                await asyncio.get_running_loop().run_in_executor(self._thread, self._commit)
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(self._thread, self._transactions.commit)
         except sqlite3.Error as error:
             self._failed(error)
             self._answer_failed(done)
             return
         except StoreBroken as error:
-            self._roll_back()
+            self._transactions.roll_back()
             self._break(error)
             self._fail_all()
             return
         except Exception as error:  # a defect of ours must not take the writer down with it
             _log.exception("a verb failed unexpectedly")
+            self._transactions.roll_back()
             self._rebuild("a call failed unexpectedly; nothing of its group is stored")
             self._answer_failed(done, error)
             return
@@ -214,9 +216,6 @@ class GroupCommit:
                 await asyncio.sleep(0)
                 turn = time.perf_counter()
 
-    def _commit(self) -> None:
-        self._connection.execute("COMMIT")
-
     def _probe(self) -> bool:
         """True when commits may be tried; after a failure, find out with a write of no effect."""
         if self._failed_at is None:
@@ -225,53 +224,52 @@ class GroupCommit:
             return False
         try:
             # As much as a group may need, so that one that passes is not refused again at once.
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._transactions.begin()
             self._connection.execute(
                 "INSERT OR REPLACE INTO secrets VALUES ('probe', zeroblob(262144))"
             )
-            self._connection.execute("COMMIT")
+            self._transactions.commit()
             self._connection.execute("DELETE FROM secrets WHERE name = 'probe'")
         except sqlite3.Error as error:
-            self._roll_back()
+            self._roll_back(error)
             self._failed_at = time.monotonic()
             self._failure = str(error)
-            if breaks(error):
-                self._break(error)
             return False
         self._failed_at = None
         _log.info("store works again")
         return True
 
     def _failed(self, error: sqlite3.Error) -> None:
-        if breaks(error):
-            self._roll_back()
-            self._break(error)
-            return
-        _log.error("commit failed, nothing of it is stored", error=str(error))
+        self._roll_back(error)
+        if self._transactions.broken is None:
+            _log.error("commit failed, nothing of it is stored", error=str(error))
         self._rebuild(str(error))
 
     def _rebuild(self, failure: str) -> None:
         """Go back to what is on disk, and pause; from the end of it, however long it takes."""
         self._failure = failure
-        self._roll_back()
-        if self._broken is None:
+        if self._transactions.broken is None:
             self._reload()
         self._failed_at = time.monotonic()
 
     def _break(self, error: Exception | str) -> None:
-        if self._broken is None:
-            self._broken = f"the database can't be trusted until a restart: {error}"
-        _log.critical("store is broken; refusing every write until a restart", error=str(error))
+        self._transactions.distrust(error)
+        self._say_if_broken()
 
     def _refusal(self) -> StoreBroken | StoreUnavailable:
-        return StoreBroken(self._broken) if self._broken else StoreUnavailable(self._failure)
+        broken = self._transactions.broken
+        return StoreBroken(broken) if broken else StoreUnavailable(self._failure)
 
-    def _roll_back(self) -> None:
-        if self._connection.in_transaction:
-            try:
-                self._connection.execute("ROLLBACK")
-            except sqlite3.Error as error:
-                self._break(error)
+    def _roll_back(self, error: sqlite3.Error) -> None:
+        self._transactions.roll_back(error)
+        self._say_if_broken()
+
+    def _say_if_broken(self) -> None:
+        if self._transactions.broken is not None:
+            _log.critical(
+                "store is broken; refusing every write until a restart",
+                error=self._transactions.broken,
+            )
 
 
 def _fail(verb: _Verb, error: Exception) -> None:
