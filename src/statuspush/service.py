@@ -16,8 +16,8 @@ import structlog
 from statuspush.clock import SteadyClock
 from statuspush.config import Settings
 from statuspush.dispatcher.dispatcher import Dispatcher, Limits
-from statuspush.dispatcher.pool import WorkerPool, WorkerProcess
 from statuspush.dispatcher.spawn import Spawned, spawn
+from statuspush.dispatcher.worker_pool import WorkerPool, WorkerProcess
 from statuspush.link.calls import Handler, LinkLost
 from statuspush.link.messages import SetUp
 from statuspush.link.store import serve

@@ -16,14 +16,14 @@ from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.lifecycle import Deliver
 from statuspush.core.outcome import Answered, Outcome, Verdict
 from statuspush.core.push import Attempt
+from statuspush.core.push_settings import PushSettings
 from statuspush.core.report import read_submissions
-from statuspush.core.settings import PushSettings
 from statuspush.core.wire import body
 from statuspush.link.messages import Packing, ToWorker, Unpacking
 from statuspush.store.base import ClaimedPush, Recording
 from statuspush.telemetry import Telemetry
-from statuspush.worker.open_sends import OpenSends
 from statuspush.worker.send import Send
+from statuspush.worker.sends import Sends
 
 CLAIM = {"limit": 1000, "suspect_limit": 0, "lease_ms": 360_000, "owner": "test"}
 
@@ -96,7 +96,7 @@ def test_calls_to_send_a_push_besides_the_post():
     claim = ClaimedPush("push_1", "account-0", "voice_status", settings, fragments, 1, 1, 0, 7, NOW)
     send = Send(Acknowledges(), Clock(), Telemetry(), retry_interval_ms=1, slow_seconds=1)
     ended = []
-    sends = OpenSends(send, Clock(), ended=ended.append)
+    sends = Sends(send, Clock(), ended=ended.append)
     with Calls() as calls:
         sends.start(claim)
     assert ended[0].decision == Deliver()

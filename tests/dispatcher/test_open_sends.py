@@ -5,7 +5,7 @@ import pytest
 from statuspush.core.lifecycle import Deliver, Retry
 from statuspush.core.outcome import INTERRUPTED, Outcome, Verdict
 from statuspush.core.push import Attempt
-from statuspush.core.settings import PushSettings
+from statuspush.core.push_settings import PushSettings
 from statuspush.dispatcher.open_sends import OpenSends
 from statuspush.store.base import ClaimedPush, Recording
 

@@ -13,7 +13,7 @@ from statuspush.core.contract import PUSH_HEADERS, Wire
 from statuspush.core.fragment import json_lines, sample_fragments
 from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.outcome import Answered, Cause, Outcome
-from statuspush.core.settings import PushSettings
+from statuspush.core.push_settings import PushSettings
 from statuspush.core.signature import sign
 
 BOTH = pytest.mark.parametrize("name", ["docs/contract.md", "docs/contract.zh.md"])

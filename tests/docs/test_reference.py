@@ -14,7 +14,7 @@ from statuspush.cli.app import app as cli
 from statuspush.clock import SteadyClock
 from statuspush.config import SETTINGS, load
 from statuspush.config.load import TOOL_VARIABLES
-from statuspush.core.settings import PUSH_SETTINGS, PushSettings, shown
+from statuspush.core.push_settings import PUSH_SETTINGS, PushSettings, shown
 from statuspush.telemetry import Telemetry
 from statuspush.web import problems, views
 from statuspush.web.app import WebDependencies, create_app

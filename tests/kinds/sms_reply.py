@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from statuspush.core.kinds import Kind, Received
 from statuspush.core.kinds.fields import PhoneNumber, Text, WholeNumber
-from statuspush.core.kinds.kind import Submitted
+from statuspush.core.kinds.kind import SubmittedReport
 from statuspush.core.kinds.received import text, whole
 from statuspush.core.words import Words
 
@@ -19,7 +19,7 @@ FIELDS = (
 )
 
 
-class ReplySubmission(Submitted, frozen=True, forbid_unknown_fields=True, gc=False):
+class ReplySubmission(SubmittedReport, frozen=True, forbid_unknown_fields=True, gc=False):
     """A reply as it is submitted."""
 
     id: str

@@ -8,7 +8,7 @@ import pytest
 
 from statuspush.core.batch import Batch
 from statuspush.core.errors import ServiceError
-from statuspush.core.settings import PushSettings
+from statuspush.core.push_settings import PushSettings
 from statuspush.core.words import Words
 from statuspush.link.calls import Calls, LinkLost
 from statuspush.link.frames import Link

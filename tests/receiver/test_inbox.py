@@ -15,7 +15,7 @@ from tests.receiver.conftest import batches, kept
 from statuspush.core.errors import StoreRefused
 from statuspush.core.kinds import VOICE_STATUS
 from statuspush.receiver import inbox as inboxes
-from statuspush.receiver.inbox import Inbox, InboxFull, InboxUnavailable, Stored, seen
+from statuspush.receiver.inbox import Inbox, InboxFull, InboxUnavailable, Kept, seen
 from statuspush.storage import checkpoint
 
 NOW = 1_767_323_045_678
@@ -67,45 +67,45 @@ def test_what_is_kept_is_what_came_byte_for_byte(inbox):
 
 
 def test_a_repeat_is_counted_and_not_kept(inbox):
-    assert put(inbox, "a", "b") == Stored(2, 0)
-    assert put(inbox, "b", "c") == Stored(1, 1)
+    assert put(inbox, "a", "b") == Kept(2, 0)
+    assert put(inbox, "b", "c") == Kept(1, 1)
     assert kept(inbox) == ["a", "b", "c"]
 
 
 def test_a_sid_twice_in_a_push_is_kept_once_the_first_one(inbox):
     lines = b'{"sid":"a","n":1}\n{"sid":"a","n":2}'
-    assert inbox.put("", ["a", "a"], lines, NOW).result(10) == Stored(1, 1)
+    assert inbox.put("", ["a", "a"], lines, NOW).result(10) == Kept(1, 1)
     assert batches(inbox)[0].body == b'{"sid":"a","n":1}'
 
 
 def test_accounts_may_number_alike(inbox):
     put(inbox, "a", account="one")
-    assert put(inbox, "a", account="two") == Stored(1, 0)
+    assert put(inbox, "a", account="two") == Kept(1, 0)
     assert kept(inbox, "two") == ["a"]
 
 
 def test_repeats_are_known_after_a_restart(inbox, path):
     put(inbox, "a", "b")
     reopened(inbox, path)
-    assert put(inbox, "a", "b", "c") == Stored(1, 2)
+    assert put(inbox, "a", "b", "c") == Kept(1, 2)
 
 
 def test_repeats_are_known_from_every_run(inbox, path, small_runs):
     for number in range(100):
-        assert put(inbox, f"{number}", f"more-{number}") == Stored(2, 0)
+        assert put(inbox, f"{number}", f"more-{number}") == Kept(2, 0)
     for _ in range(2):
         runs = inbox.run(lambda c: c.execute("SELECT count(*) FROM runs").fetchone()[0])
         assert runs.result(10) >= 15
         for number in range(100):
-            assert put(inbox, f"{number}", f"more-{number}") == Stored(0, 2)
+            assert put(inbox, f"{number}", f"more-{number}") == Kept(0, 2)
         reopened(inbox, path)
 
 
 def test_two_sids_of_one_mark_are_two_sids(inbox, path, monkeypatch, small_runs):
     monkeypatch.setattr(inboxes.inbox, "mark", lambda account, sid: 7)
     for number in range(25):
-        assert put(inbox, f"{number}") == Stored(1, 0)
-    assert put(inbox, "3", "24", "25") == Stored(1, 2)
+        assert put(inbox, f"{number}") == Kept(1, 0)
+    assert put(inbox, "3", "24", "25") == Kept(1, 2)
 
 
 def test_a_sid_is_forgotten_after_the_window(inbox, path, small_runs):
@@ -114,17 +114,17 @@ def test_a_sid_is_forgotten_after_the_window(inbox, path, small_runs):
     later = NOW + 72 * HOUR + 1
     for number in range(20, 60):
         put(inbox, f"{number}", now=later)
-    assert put(inbox, "0", now=later) == Stored(1, 0)
-    assert put(inbox, "59", now=later) == Stored(0, 1)
+    assert put(inbox, "0", now=later) == Kept(1, 0)
+    assert put(inbox, "59", now=later) == Kept(0, 1)
 
 
 def test_half_a_surrogate_pair_is_compared_like_others(inbox, path):
     line = b'{"sid":"a","error_msg":"\\ud83d"}'
-    assert inbox.put("", ["a"], line, NOW).result(10) == Stored(1, 0)
-    assert inbox.put("", ["a"], line, NOW).result(10) == Stored(0, 1)
+    assert inbox.put("", ["a"], line, NOW).result(10) == Kept(1, 0)
+    assert inbox.put("", ["a"], line, NOW).result(10) == Kept(0, 1)
     odd = b'{"sid":"\\ud83d"}'
-    assert inbox.put("", ["\ud83d"], odd, NOW).result(10) == Stored(1, 0)
-    assert inbox.put("", ["\ud83d"], odd, NOW).result(10) == Stored(0, 1)
+    assert inbox.put("", ["\ud83d"], odd, NOW).result(10) == Kept(1, 0)
+    assert inbox.put("", ["\ud83d"], odd, NOW).result(10) == Kept(0, 1)
 
 
 def test_pushes_of_many_threads_share_commits_and_none_is_lost(inbox):
@@ -163,14 +163,14 @@ def test_a_full_disk_acknowledges_nothing_and_heals(inbox, path):
     with pytest.raises(InboxUnavailable, match="full"):
         put(inbox, "b", error_msg="x" * 200_000)
     inbox.run(lambda c: c.execute("PRAGMA max_page_count = 1000000").fetchone()).result(10)
-    assert put(inbox, "b") == Stored(1, 0)
+    assert put(inbox, "b") == Kept(1, 0)
     assert kept(inbox) == ["a", "b"]
 
 
 def test_a_call_with_a_defect_fails_and_the_inbox_goes_on(inbox):
     with pytest.raises(ZeroDivisionError):
         inbox.run(lambda c: 1 // 0).result(10)
-    assert put(inbox, "a") == Stored(1, 0)
+    assert put(inbox, "a") == Kept(1, 0)
 
 
 def test_more_than_memory_may_hold_is_refused(path):
@@ -185,8 +185,8 @@ def test_more_than_memory_may_hold_is_refused(path):
     finally:
         go_on.set()
     assert held.result(10)
-    assert waiting.result(10) == Stored(1, 0)
-    assert put(inbox, "b") == Stored(1, 0)
+    assert waiting.result(10) == Kept(1, 0)
+    assert put(inbox, "b") == Kept(1, 0)
     inbox.close()
 
 
@@ -252,14 +252,14 @@ def test_no_run_holds_more_than_its_filter_is_laid_out_for(inbox, monkeypatch):
     waiting = [put_later(inbox, f"{n}") for n in range(40)]
     go_on.set()
     assert held.result(10)
-    assert all(future.result(10) == Stored(1, 0) for future in waiting)
+    assert all(future.result(10) == Kept(1, 0) for future in waiting)
     for number in range(40, 60):
         put(inbox, f"{number}")
     sizes = "SELECT sum(length(marks)) / 8 FROM run_marks GROUP BY run"
     runs = [row[0] for row in inbox.run(lambda c: c.execute(sizes).fetchall()).result(10)]
     assert len(runs) >= 4
     assert max(runs) <= 10
-    assert put(inbox, *map(str, range(60))) == Stored(0, 60)
+    assert put(inbox, *map(str, range(60))) == Kept(0, 60)
 
 
 def put_later(inbox, sid):
@@ -280,9 +280,9 @@ def test_a_run_that_is_forgotten_leaves_nothing_behind(inbox, small_runs):
 
 def test_a_sid_whose_report_retention_removed_is_new_again(inbox):
     put(inbox, "a")
-    assert put(inbox, "a") == Stored(0, 1)
+    assert put(inbox, "a") == Kept(0, 1)
     inbox.run(lambda c: c.execute("DELETE FROM batches").rowcount).result(10)
-    assert put(inbox, "a") == Stored(1, 0)
+    assert put(inbox, "a") == Kept(1, 0)
 
 
 def test_after_a_call_that_failed_numbers_and_repeats_are_as_before(inbox, path):
@@ -295,7 +295,7 @@ def test_after_a_call_that_failed_numbers_and_repeats_are_as_before(inbox, path)
         failing.result(10)
     with pytest.raises(InboxUnavailable):
         beside.result(10)
-    assert put(inbox, "a", "b") == Stored(1, 1)
+    assert put(inbox, "a", "b") == Kept(1, 1)
     assert [batch.id for batch in batches(inbox)] == [1, 2]
 
 

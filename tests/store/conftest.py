@@ -29,7 +29,7 @@ from statuspush.store.sqlite import SqliteStore
 from statuspush.store.sqlite.accounts import load_accounts
 from statuspush.store.sqlite.hot import Totals
 from statuspush.store.sqlite.log import ReportLog
-from statuspush.store.sqlite.progress import Journal
+from statuspush.store.sqlite.progress import ProgressJournal
 from statuspush.store.sqlite.sizes import Sizes
 
 START = 1_767_323_045_678
@@ -106,7 +106,7 @@ class SqliteLayout:
             log = ReportLog(connection, self.sizes)
             log.load_runs()
             totals = Totals()
-            progress = Journal(connection).load()
+            progress = ProgressJournal(connection).load()
             states = {
                 state.id: state for state in load_accounts(connection, progress, totals, KINDS)
             }

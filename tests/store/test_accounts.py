@@ -7,7 +7,7 @@ import pytest
 
 from statuspush.core.contract import Mode, Wire
 from statuspush.core.lifecycle import State
-from statuspush.core.settings import InvalidSettings, PushSettings
+from statuspush.core.push_settings import InvalidSettings, PushSettings
 from statuspush.store.base import (
     AccountFilter,
     Conflict,

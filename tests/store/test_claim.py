@@ -7,7 +7,7 @@ import pytest
 from statuspush.core.contract import Mode, Wire
 from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.lifecycle import State
-from statuspush.core.settings import InvalidSettings
+from statuspush.core.push_settings import InvalidSettings
 from statuspush.core.wire import body
 
 

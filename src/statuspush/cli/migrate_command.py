@@ -28,19 +28,20 @@ def migrate(
     never changed; keep a copy of the file if you may want to go back.
     """
     require_server("statuspush migrate")
-    from statuspush.store.sqlite.file import migrate_file, schema_version  # noqa: PLC0415
+    from statuspush.storage.file import migrate_file, schema_version  # noqa: PLC0415
+    from statuspush.store.sqlite import SCHEMA  # noqa: PLC0415
 
     path = loaded.settings.database_path
     if not path.exists():
         raise InputError(f"{path}: there is no such database; 'statuspush serve' makes one")
     if check:
-        present, newest = schema_version(path)
+        present, newest = schema_version(path, SCHEMA)
         if present < newest:
             typer.echo(f"{path}: schema version {present}, this version needs {newest}")
             raise typer.Exit(1)
         typer.echo(f"{path}: schema version {present} is up to date")
         return
-    old, new = migrate_file(path)
+    old, new = migrate_file(path, SCHEMA)
     if old == new:
         typer.echo(f"{path}: schema version {new} is up to date")
     else:

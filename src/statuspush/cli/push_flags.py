@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from statuspush.core.settings import PUSH_SETTINGS, PushSetting, read_changes
+from statuspush.core.push_settings import PUSH_SETTINGS, PushSetting, read_changes
 
 GIVEN = "given"
 """Name of the parameter that receives the flags."""

@@ -25,7 +25,7 @@ LEASE_SECONDS = 360.0
 """Longer than the longest timeout an account can have (300 s) and the time to record."""
 
 
-class Worker(Sender, Protocol):
+class WorkerEnd(Sender, Protocol):
     """A worker, as far as the way of a report is concerned."""
 
     def outgoing(self) -> ToWorker:
@@ -96,17 +96,17 @@ class Dispatcher:
             _log.warning("pushes were under way when the last process ended", pushes=interrupted)
         return interrupted
 
-    def join(self, worker: Worker) -> None:
+    def join(self, worker: WorkerEnd) -> None:
         """A worker is ready."""
         self.open_sends.join(worker)
         self.claiming.wake()
 
-    def leave(self, worker: Worker) -> None:
+    def leave(self, worker: WorkerEnd) -> None:
         """A worker is gone."""
         self.recorder.put(self.open_sends.leave(worker, self._clock.now()))
         self.claiming.expect()
 
-    def take(self, worker: Worker, frame: FromWorker) -> None:
+    def take(self, worker: WorkerEnd, frame: FromWorker) -> None:
         """Handle what is on the way of a report in a worker's frame."""
         if frame.submitted:
             task = asyncio.create_task(self._store_all(worker, frame.submitted))
@@ -117,7 +117,7 @@ class Dispatcher:
         if frame.submitted or frame.ended:
             self.claiming.expect()
 
-    async def _store_all(self, worker: Worker, submitted: Sequence[Submitted]) -> None:
+    async def _store_all(self, worker: WorkerEnd, submitted: Sequence[Submitted]) -> None:
         """Store the submissions of a frame in one append, and report to each."""
         try:
             results = await self._store.append_reports(

@@ -14,11 +14,11 @@ from statuspush.config import Settings
 from statuspush.core.batch import Batch
 from statuspush.core.errors import InputError, ServiceError
 from statuspush.core.moment import Milliseconds
-from statuspush.core.settings import PushSettings
+from statuspush.core.push_settings import PushSettings
 from statuspush.store.base import ClaimedPush, Recording
 
 
-class Send(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class SendClaim(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A claimed push to be sent."""
 
     id: str
@@ -78,7 +78,7 @@ class FromWorker(msgspec.Struct, array_like=True):
 class ToWorker(msgspec.Struct, array_like=True):
     """A frame for a worker."""
 
-    sends: list[Send] = []
+    sends: list[SendClaim] = []
     stored: list[Stored] = []
     refused: list[Result] = []
     """Submissions that were not stored."""
@@ -107,13 +107,13 @@ class Packing:
     def __init__(self) -> None:
         self._known: dict[str, PushSettings] = {}
 
-    def send(self, claim: ClaimedPush) -> Send:
+    def send(self, claim: ClaimedPush) -> SendClaim:
         """The claim as it goes to the worker."""
         settings = b""
         if self._known.get(claim.account) is not claim.settings:
             self._known[claim.account] = claim.settings
             settings = pack(claim.settings)
-        return Send(
+        return SendClaim(
             claim.id,
             claim.account,
             settings,
@@ -134,7 +134,7 @@ class Unpacking:
     def __init__(self) -> None:
         self._known: dict[str, PushSettings] = {}
 
-    def claim(self, send: Send) -> ClaimedPush:
+    def claim(self, send: SendClaim) -> ClaimedPush:
         """The claim that was packed."""
         if send.settings:
             self._known[send.account] = unpack(send.settings)

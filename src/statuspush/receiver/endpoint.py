@@ -15,7 +15,7 @@ from statuspush.core.errors import ServiceError
 from statuspush.core.kinds import Kind
 from statuspush.core.lines import write_lines
 from statuspush.receiver.gate import Gate, Refused
-from statuspush.receiver.inbox import Inbox, InboxFull, Stored
+from statuspush.receiver.inbox import Inbox, InboxFull, Kept
 
 _log: Final = logging.getLogger("statuspush.receiver")
 _STORE_SECONDS: Final = 10.0
@@ -118,7 +118,7 @@ class Endpoint:
 
     def _begin(
         self, account: str, body: bytes, headers: Mapping[str, str]
-    ) -> "Answer | Future[Stored]":
+    ) -> "Answer | Future[Kept]":
         now = self._clock.now()
         try:
             self.gate.check_size(len(body))
@@ -131,14 +131,14 @@ class Endpoint:
         except NotAPush as error:
             return self.refuse(Refused(400, error.reason.value, str(error)))
         if not reports:
-            return self._stored(Stored(0, 0))
+            return self._stored(Kept(0, 0))
         try:
             ids = [str(report[self._kind.unique]) for report in reports]
             return self._inbox.put(account, ids, write_lines(reports), now)
         except ServiceError as error:
             return self._unavailable(error)
 
-    def _stored(self, stored: Stored) -> Answer:
+    def _stored(self, stored: Kept) -> Answer:
         self.count("acknowledged")
         self.count("reports", stored.new)
         self.count("repeats", stored.repeats)

@@ -21,7 +21,7 @@ from statuspush.core.lines import read_line
 from statuspush.receiver.inbox import Batch, Inbox, InboxUnavailable, read_batches
 from statuspush.receiver.inbox.ledger import (
     Failure,
-    Progress,
+    HandlerProgress,
     Trouble,
     due_troubles,
     read_progress,
@@ -303,7 +303,7 @@ class HandlerRun:
             if made.failures:
                 self._troubled.set()
 
-    def _progress(self, unwritten: Sequence[tuple[_Outcome, Exception | None]]) -> Progress:
+    def _progress(self, unwritten: Sequence[tuple[_Outcome, Exception | None]]) -> HandlerProgress:
         touched: set[int] = set()
         failures: list[Failure] = []
         settled: list[int] = []
@@ -324,7 +324,9 @@ class HandlerRun:
             self._upto = batch
             del self._open[batch]
         partly = {batch: bytes(self._open[batch].done) for batch in touched if batch > self._upto}
-        return Progress(self._upto if self._upto > before else None, partly, failures, settled)
+        return HandlerProgress(
+            self._upto if self._upto > before else None, partly, failures, settled
+        )
 
     def _failure(self, what: _Item | Trouble, error: Exception) -> Failure:
         now = self._clock.now()

@@ -10,7 +10,7 @@ from statuspush.core.lifecycle import Decision, Retry, State
 from statuspush.core.moment import Milliseconds
 from statuspush.core.outcome import INTERRUPTED, Verdict
 from statuspush.core.push import Attempt
-from statuspush.core.settings import PushSettings
+from statuspush.core.push_settings import PushSettings
 from statuspush.core.words import Words
 
 

@@ -22,7 +22,7 @@ from statuspush.core.batch import Batch
 from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.lifecycle import State
 from statuspush.core.moment import Milliseconds
-from statuspush.core.settings import PushSettings
+from statuspush.core.push_settings import PushSettings
 from statuspush.store.base import (
     Account,
     AccountFilter,

@@ -8,14 +8,12 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
+from statuspush.core.push_settings import SCHEMA, InvalidSettings, PushSettings, read_changes
 from statuspush.core.rules import ACCOUNT_PATTERN
-from statuspush.core.settings import SCHEMA, InvalidSettings, PushSettings, read_changes
 from statuspush.core.words import Words
 from statuspush.store.base import AccountFilter, Conflict
 from statuspush.web import problems
-from statuspush.web.dependencies import InWeb, Web
-from statuspush.web.document import ETAG, IF_MATCH, WITH_BODY, answers, json_body, query
-from statuspush.web.fields import (
+from statuspush.web.body_fields import (
     MAX_NAME,
     flag,
     label,
@@ -24,6 +22,8 @@ from statuspush.web.fields import (
     read_fields,
     whole_number,
 )
+from statuspush.web.dependencies import InWeb, Web
+from statuspush.web.document import ETAG, IF_MATCH, WITH_BODY, answers, json_body, query
 from statuspush.web.present import account_view, settings_view, verdict_view
 from statuspush.web.problems import Problem
 from statuspush.web.requests import (

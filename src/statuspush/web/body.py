@@ -16,7 +16,7 @@ BODY_SECONDS: Final = 60.0
 """Time for a body to arrive once its head has."""
 
 
-class Intake:
+class ArrivingBodies:
     """Bytes of bodies that are arriving now, over all requests, and their limit.
 
     A body counts while it is incomplete; once whole it is the business of whoever takes it.
@@ -54,7 +54,7 @@ class Body:
 
     __slots__ = ("_counted", "_intake", "_limit", "_parts", "_size")
 
-    def __init__(self, limit: int, intake: Intake) -> None:
+    def __init__(self, limit: int, intake: ArrivingBodies) -> None:
         self._limit = limit
         self._intake = intake
         self._parts: list[bytes] = []
@@ -101,14 +101,14 @@ def check_length(declared: str | None, limit: int) -> None:
 
 
 async def read_body(
-    receive: Receive, declared: str | None, *, limit: int, intake: Intake | None = None
+    receive: Receive, declared: str | None, *, limit: int, intake: ArrivingBodies | None = None
 ) -> bytes:
     """The whole body of an ASGI request; ``declared`` is its Content-Length.
 
     Raises :class:`Problem` 413 and 408, :class:`Overloaded` and ``ClientDisconnect``.
     """
     check_length(declared, limit)
-    body = Body(limit, intake or Intake(limit))
+    body = Body(limit, intake or ArrivingBodies(limit))
     message = await receive()
     body.add(_part(message))
     if not message.get("more_body", False):

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from statuspush.web import problems
-from statuspush.web.problems import Kind
+from statuspush.web.problems import ProblemType
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -17,12 +17,12 @@ _RETRY_AFTER: Final = {
 }
 
 
-def answers(*kinds: Kind) -> Responses:
+def answers(*kinds: ProblemType) -> Responses:
     """The problems that a route answers with besides those of every route."""
     return {kind.status.value: problem_response(kind) for kind in kinds}
 
 
-def problem_response(kind: Kind) -> dict[str, Any]:
+def problem_response(kind: ProblemType) -> dict[str, Any]:
     """One problem as a response object."""
     response: dict[str, Any] = {
         "description": f"{kind.title.en}. {kind.meaning.en}",

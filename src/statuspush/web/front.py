@@ -121,7 +121,7 @@ class FrontProtocol(HttpToolsProtocol):
         self._between_requests = True
         self._data = b""  # what began with a request and is being parsed
         self._idle_since = 0.0
-        self._submission: Submission | None = None  # if uvicorn's cycle is one of ours
+        self._submission: SubmissionCycle | None = None  # if uvicorn's cycle is one of ours
 
     def data_received(self, data: bytes) -> None:
         """Take a request that is like one before it as a whole; have others parsed."""
@@ -141,10 +141,10 @@ class FrontProtocol(HttpToolsProtocol):
         head, body = found
         if not self.front.submissions.still_admits(head.admitted):
             return False
-        self._begin(Submission(self, head.headers, keep_alive=True)).take(head.admitted, body)
+        self._begin(SubmissionCycle(self, head.headers, keep_alive=True)).take(head.admitted, body)
         return True
 
-    def _begin(self, submission: "Submission") -> "Submission":
+    def _begin(self, submission: "SubmissionCycle") -> "SubmissionCycle":
         self._submission = submission
         self.cycle = submission  # type: ignore[assignment]
         return submission
@@ -174,7 +174,7 @@ class FrontProtocol(HttpToolsProtocol):
             super().on_headers_complete()
             return
         keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
-        submission = self._begin(Submission(self, self.headers, keep_alive=keep_alive))
+        submission = self._begin(SubmissionCycle(self, self.headers, keep_alive=keep_alive))
         submission.begin(expects_continue=self.expect_100_continue)
 
     def on_body(self, body: bytes) -> None:
@@ -195,7 +195,7 @@ class FrontProtocol(HttpToolsProtocol):
 
     # -- the end --
 
-    def answered(self, submission: "Submission", answer: bytes) -> None:
+    def answered(self, submission: "SubmissionCycle", answer: bytes) -> None:
         """Write the answer to a submission, and go on with the connection."""
         if not self.transport.is_closing():
             self.transport.write(answer)
@@ -235,7 +235,7 @@ class FrontProtocol(HttpToolsProtocol):
             self._submission.give_up_body()
 
 
-class Submission:
+class SubmissionCycle:
     """A submission on its way, in the place of uvicorn's cycle of a request."""
 
     __slots__ = (

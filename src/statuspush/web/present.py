@@ -11,7 +11,7 @@ from statuspush.core.kinds import KINDS, Kind
 from statuspush.core.moment import Milliseconds
 from statuspush.core.outcome import Tested, Verdict
 from statuspush.core.push import Attempt
-from statuspush.core.settings import PushSettings, body_limit, shown
+from statuspush.core.push_settings import PushSettings, body_limit, shown
 from statuspush.core.words import Language
 from statuspush.store.base import (
     Account,
@@ -21,7 +21,7 @@ from statuspush.store.base import (
     ReportHistory,
     StateCounts,
 )
-from statuspush.web.fields import rfc3339
+from statuspush.web.body_fields import rfc3339
 from statuspush.web.views import (
     AccountView,
     AttemptView,

@@ -11,8 +11,8 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from statuspush.core.errors import InputError, Overloaded, ServiceError
+from statuspush.core.push_settings import InvalidSettings
 from statuspush.core.report import FieldError, InvalidReports, MalformedBody, TooManyReports
-from statuspush.core.settings import InvalidSettings
 from statuspush.core.values import Mistake
 from statuspush.core.words import Language, Words
 from statuspush.store.base import (
@@ -31,7 +31,7 @@ _RETRY_SECONDS: Final = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Kind:
+class ProblemType:
     """A type of problem; its URI ``/problems/<name>`` answers with ``meaning``."""
 
     name: str
@@ -45,7 +45,7 @@ class Kind:
         return f"/problems/{self.name}"
 
 
-MALFORMED: Final = Kind(
+MALFORMED: Final = ProblemType(
     "malformed",
     HTTPStatus.BAD_REQUEST,
     Words("The request can't be read", "无法读取请求"),
@@ -54,7 +54,7 @@ MALFORMED: Final = Kind(
         "请求体不是 JSON，或不是该接口要求的形式。未做任何改动。",
     ),
 )
-UNAUTHORIZED: Final = Kind(
+UNAUTHORIZED: Final = ProblemType(
     "unauthorized",
     HTTPStatus.UNAUTHORIZED,
     Words("The operator token is missing or wrong", "缺少操作员令牌或令牌错误"),
@@ -63,7 +63,7 @@ UNAUTHORIZED: Final = Kind(
         "/v1 下的所有接口都需要请求头 Authorization: Bearer <操作员令牌>。",
     ),
 )
-NOT_FOUND: Final = Kind(
+NOT_FOUND: Final = ProblemType(
     "not-found",
     HTTPStatus.NOT_FOUND,
     Words("There is no such thing", "不存在"),
@@ -72,13 +72,13 @@ NOT_FOUND: Final = Kind(
         "该路径，或其中的账户或推送，不存在。",
     ),
 )
-METHOD_NOT_ALLOWED: Final = Kind(
+METHOD_NOT_ALLOWED: Final = ProblemType(
     "method-not-allowed",
     HTTPStatus.METHOD_NOT_ALLOWED,
     Words("The path does not take this method", "该路径不支持此方法"),
     Words("The header Allow names the methods that it takes.", "响应头 Allow 列出可用的方法。"),
 )
-TIMEOUT: Final = Kind(
+TIMEOUT: Final = ProblemType(
     "timeout",
     HTTPStatus.REQUEST_TIMEOUT,
     Words("The request took too long to arrive", "请求传输超时"),
@@ -87,7 +87,7 @@ TIMEOUT: Final = Kind(
         "请求体未在限定时间内到齐。未存储任何内容，请重新发送。",
     ),
 )
-CONFLICT: Final = Kind(
+CONFLICT: Final = ProblemType(
     "conflict",
     HTTPStatus.CONFLICT,
     Words("Not possible in the present state", "当前状态下无法执行"),
@@ -96,7 +96,7 @@ CONFLICT: Final = Kind(
         "请求本身有效，但当前状态下无法执行，原因见 detail。未做任何改动。",
     ),
 )
-PRECONDITION_FAILED: Final = Kind(
+PRECONDITION_FAILED: Final = ProblemType(
     "precondition-failed",
     HTTPStatus.PRECONDITION_FAILED,
     Words("Changed since it was read", "内容在读取之后已被修改"),
@@ -106,7 +106,7 @@ PRECONDITION_FAILED: Final = Kind(
         "请求头 If-Match 指定的版本不是当前版本。未做任何改动；请重新读取后再修改。",
     ),
 )
-TOO_LARGE: Final = Kind(
+TOO_LARGE: Final = ProblemType(
     "too-large",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     Words("The request is too large", "请求过大"),
@@ -116,7 +116,7 @@ TOO_LARGE: Final = Kind(
         "字节数或报告条数超出单次请求的上限。未存储任何内容，请分多次提交。",
     ),
 )
-UNSUPPORTED: Final = Kind(
+UNSUPPORTED: Final = ProblemType(
     "unsupported-media-type",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     Words("The body is of a type that this call does not take", "不支持的请求体类型"),
@@ -127,7 +127,7 @@ UNSUPPORTED: Final = Kind(
         "（application/x-ndjson），不得使用 Content-Encoding。",
     ),
 )
-VALIDATION: Final = Kind(
+VALIDATION: Final = ProblemType(
     "validation",
     HTTPStatus.UNPROCESSABLE_ENTITY,
     Words("The request holds values that are not allowed", "请求中有不合规的值"),
@@ -138,7 +138,7 @@ VALIDATION: Final = Kind(
         "`error_count` 为错误总数。未做任何改动。",
     ),
 )
-OVERLOADED: Final = Kind(
+OVERLOADED: Final = ProblemType(
     "overloaded",
     HTTPStatus.TOO_MANY_REQUESTS,
     Words("Too much at once", "提交过于密集"),
@@ -148,7 +148,7 @@ OVERLOADED: Final = Kind(
         "正在提交的数据超出内存上限。未存储任何内容，请在 Retry-After 秒后重新发送。",
     ),
 )
-INTERNAL: Final = Kind(
+INTERNAL: Final = ProblemType(
     "internal",
     HTTPStatus.INTERNAL_SERVER_ERROR,
     Words("An error on our side", "服务内部错误"),
@@ -157,7 +157,7 @@ INTERNAL: Final = Kind(
         "服务内部出错。运维人员可凭 `incident` 在日志中找到详情。",
     ),
 )
-UNAVAILABLE: Final = Kind(
+UNAVAILABLE: Final = ProblemType(
     "unavailable",
     HTTPStatus.SERVICE_UNAVAILABLE,
     Words("Not available at the moment", "暂时不可用"),
@@ -168,7 +168,7 @@ UNAVAILABLE: Final = Kind(
     ),
 )
 
-KINDS: Final[Mapping[str, Kind]] = {
+KINDS: Final[Mapping[str, ProblemType]] = {
     kind.name: kind
     for kind in (
         MALFORMED,
@@ -193,7 +193,7 @@ KINDS: Final[Mapping[str, Kind]] = {
 class Problem(Exception):
     """An error on its way to the client; raised by handlers, caught by the application."""
 
-    kind: Kind
+    kind: ProblemType
     detail: Words
     errors: Sequence[Mistake] = ()
     error_count: int | None = None

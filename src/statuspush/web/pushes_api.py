@@ -10,14 +10,14 @@ from statuspush.core.values import Wrong, mistake, nullable, word
 from statuspush.core.words import Words
 from statuspush.store.base import Redriven
 from statuspush.web import problems
-from statuspush.web.dependencies import InWeb
-from statuspush.web.document import WITH_BODY, answers, json_body, query
-from statuspush.web.fields import (
+from statuspush.web.body_fields import (
     length,
     moment,
     read_fields,
     whole_number,
 )
+from statuspush.web.dependencies import InWeb
+from statuspush.web.document import WITH_BODY, answers, json_body, query
 from statuspush.web.present import push_view, summary_view
 from statuspush.web.problems import invalid
 from statuspush.web.requests import (

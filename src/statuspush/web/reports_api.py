@@ -13,9 +13,9 @@ from statuspush.core.rules import ACCOUNT_PATTERN
 from statuspush.core.values import Mistake, Rule, Wrong, mistake
 from statuspush.core.words import Words
 from statuspush.web import problems
+from statuspush.web.body_fields import name_of_account, whole_number
 from statuspush.web.dependencies import InWeb
 from statuspush.web.document import WITH_BODY, answers, query
-from statuspush.web.fields import name_of_account, whole_number
 from statuspush.web.present import history_view
 from statuspush.web.problems import invalid
 from statuspush.web.requests import InLanguage, read_query

@@ -14,7 +14,7 @@ from statuspush.core.values import Rule, Wrong, mistake
 from statuspush.core.words import Language, Words
 from statuspush.web import problems
 from statuspush.web.body import read_body
-from statuspush.web.fields import name_of_account, read_fields
+from statuspush.web.body_fields import name_of_account, read_fields
 from statuspush.web.language import preferred
 from statuspush.web.problems import Problem, invalid
 

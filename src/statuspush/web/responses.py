@@ -16,12 +16,14 @@ from statuspush.core.values import Mistake
 from statuspush.core.words import Language, Words
 from statuspush.web import problems
 from statuspush.web.language import preferred
-from statuspush.web.problems import Kind, Problem, invalid, problem_of, render
+from statuspush.web.problems import Problem, ProblemType, invalid, problem_of, render
 
 SECURITY_HEADERS: Final = {"X-Content-Type-Options": "nosniff"}
 NO_STORE: Final = {"Cache-Control": "no-store"}
 
-_BY_STATUS: Final[dict[int, Kind]] = {kind.status.value: kind for kind in problems.KINDS.values()}
+_BY_STATUS: Final[dict[int, ProblemType]] = {
+    kind.status.value: kind for kind in problems.KINDS.values()
+}
 
 
 def problem_for(error: Exception, log: Any, event: str) -> Problem:

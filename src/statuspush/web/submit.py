@@ -17,15 +17,15 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from statuspush.core.errors import Overloaded
-from statuspush.core.kinds import Kind as ReportKind
+from statuspush.core.kinds import Kind
 from statuspush.core.report import InvalidReports
 from statuspush.core.words import Language
 from statuspush.store.base import Appended
 from statuspush.web import problems
-from statuspush.web.body import Body, Intake, check_length, read_body
+from statuspush.web.body import ArrivingBodies, Body, check_length, read_body
 from statuspush.web.dependencies import Accepted, WebDependencies
 from statuspush.web.language import preferred
-from statuspush.web.problems import Kind, Problem
+from statuspush.web.problems import Problem, ProblemType
 from statuspush.web.requests import JSON, NDJSON, check_token, header, media_type, unsupported
 from statuspush.web.responses import NO_STORE, SECURITY_HEADERS, problem_for, send_problem
 
@@ -40,7 +40,7 @@ HEADERS: Final = (
 )
 """Of an answer to a submission that was accepted, besides its length."""
 
-_REASONS: Final[dict[Kind, str]] = {
+_REASONS: Final[dict[ProblemType, str]] = {
     problems.MALFORMED: "malformed",
     problems.TOO_LARGE: "too_large",
     problems.UNSUPPORTED: "unsupported",
@@ -65,11 +65,11 @@ class Admitted:
 class SubmissionRules:
     """The rules of the route, whichever way a submission comes in."""
 
-    def __init__(self, deps: WebDependencies, kind: ReportKind[Any]) -> None:
+    def __init__(self, deps: WebDependencies, kind: Kind[Any]) -> None:
         self._deps = deps
         self._kind = kind
         self._telemetry = deps.telemetry
-        self.intake = Intake(deps.max_intake_bytes, deps.telemetry.overloaded)
+        self.intake = ArrivingBodies(deps.max_intake_bytes, deps.telemetry.overloaded)
         """Bodies that are arriving now."""
 
     def admit(self, headers: Sequence[tuple[bytes, bytes]]) -> Admitted:

@@ -12,7 +12,7 @@ from pydantic_core import CoreSchema
 from statuspush.core.kinds import KINDS, Kind
 from statuspush.core.lifecycle import State
 from statuspush.core.outcome import Outcome
-from statuspush.core.settings import PUSH_SETTINGS
+from statuspush.core.push_settings import PUSH_SETTINGS
 
 Time = Annotated[
     str,

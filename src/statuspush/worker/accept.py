@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from statuspush.core.batch import Batch, make_batch
 from statuspush.core.errors import Overloaded
-from statuspush.core.kinds.kind import Kind, Submitted
+from statuspush.core.kinds.kind import Kind, SubmittedReport
 from statuspush.core.report import FieldError, InvalidReports, read_submissions
 from statuspush.core.words import Words
 from statuspush.store.base import Appended, OtherKind, UnknownAccounts
@@ -68,7 +68,7 @@ class Accept:
 
     def _end(
         self,
-        submissions: Sequence[Submitted],
+        submissions: Sequence[SubmittedReport],
         kind: Kind[Any],
         size: int,
         done: Done,
@@ -123,7 +123,7 @@ def _of_other_kind(account: str, theirs: str, ours: str) -> Words:
 
 
 def _field_errors(
-    submissions: Sequence[Submitted], wrong: Mapping[str, Words]
+    submissions: Sequence[SubmittedReport], wrong: Mapping[str, Words]
 ) -> Sequence[FieldError]:
     """An error for each report whose account is among ``wrong``."""
     return [

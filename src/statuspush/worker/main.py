@@ -1,7 +1,7 @@
 """A worker process: takes submissions and sends pushes, and owns no data.
 
 ``python -m statuspush.worker.main LINK LISTENER``, with two inherited file descriptors; started by
-:mod:`statuspush.dispatcher.pool` and of no use without it.
+:mod:`statuspush.dispatcher.worker_pool` and of no use without it.
 """
 
 import asyncio

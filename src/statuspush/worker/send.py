@@ -16,7 +16,7 @@ from statuspush.core.moment import Milliseconds
 from statuspush.core.outcome import Outcome, SendResult, Tested, Verdict
 from statuspush.core.push import Attempt
 from statuspush.core.push_request import PostRequest, push_request
-from statuspush.core.settings import PushSettings
+from statuspush.core.push_settings import PushSettings
 from statuspush.store.base import ClaimedPush, Recording, interrupted
 from statuspush.store.push_id import show
 from statuspush.telemetry import Telemetry

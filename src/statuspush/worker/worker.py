@@ -6,8 +6,8 @@ from statuspush.clock import Clock
 from statuspush.link.calls import Calls, Handler
 from statuspush.link.messages import FromWorker, ToWorker, Unpacking
 from statuspush.store.base import Recording
-from statuspush.worker.open_sends import OpenSends
 from statuspush.worker.send import Send
+from statuspush.worker.sends import Sends
 from statuspush.worker.submissions import Submissions
 
 
@@ -28,7 +28,7 @@ class Worker:
         self._outgoing = outgoing
         self._unpacking = Unpacking()
         self.submissions = Submissions(outgoing)
-        self.sends = OpenSends(send, clock, ended=self._ended)
+        self.sends = Sends(send, clock, ended=self._ended)
         self.calls = Calls({"break_off": self.sends.break_off, **handlers}, outgoing)
 
     def take(self, frame: ToWorker) -> None:

@@ -12,7 +12,7 @@ from statuspush.storage.file import connect
 from statuspush.store.sqlite.accounts import load_accounts
 from statuspush.store.sqlite.hot import Totals
 from statuspush.store.sqlite.log import ReportLog
-from statuspush.store.sqlite.progress import Journal
+from statuspush.store.sqlite.progress import ProgressJournal
 
 ALL = frozenset(State)
 
@@ -84,7 +84,7 @@ def uncovered(path, layout):
     connection = connect(path, read_only=True)
     log = ReportLog(connection, layout.sizes)
     log.load_runs()
-    accounts = load_accounts(connection, Journal(connection).load(), Totals(), KINDS)
+    accounts = load_accounts(connection, ProgressJournal(connection).load(), Totals(), KINDS)
     states = {state.id: state for state in accounts}
     log.load_tails(states, 1 << 60)
     lost = []

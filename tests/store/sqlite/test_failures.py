@@ -342,7 +342,7 @@ from statuspush.core.batch import make_batch
 from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.kinds.voice_status import Submission
 from statuspush.store.base import StoreUnavailable
-from statuspush.core.settings import PushSettings
+from statuspush.core.push_settings import PushSettings
 from statuspush.storage import damage
 from statuspush.store.sqlite import SqliteStore
 from statuspush.store.sqlite.sizes import Sizes

@@ -11,9 +11,9 @@ import pytest
 from statuspush.core.contract import Mode, Wire
 from statuspush.core.errors import StoreRefused
 from statuspush.core.outcome import Outcome, Verdict
-from statuspush.core.settings import PushSettings
-from statuspush.storage.file import Schema
-from statuspush.store.sqlite import SqliteStore, file, migrate_file, schema_version
+from statuspush.core.push_settings import PushSettings
+from statuspush.storage.file import Schema, migrate_file, schema_version
+from statuspush.store.sqlite import SCHEMA, SqliteStore
 
 NOW = 1_767_323_045_678
 OPEN = """
@@ -21,7 +21,7 @@ import asyncio, sys
 from statuspush.core.contract import Mode, Wire
 from statuspush.core.errors import StoreRefused
 from statuspush.core.outcome import Outcome, Verdict
-from statuspush.core.settings import PushSettings
+from statuspush.core.push_settings import PushSettings
 from statuspush.store.sqlite import SqliteStore
 async def hold():
     SqliteStore.open(sys.argv[1], 1767323045678)
@@ -65,7 +65,7 @@ async def test_a_second_store_of_one_process_is_refused_and_harms_nothing(path):
     with pytest.raises(StoreRefused, match="another statuspush process"):
         SqliteStore.open(path, NOW)
     with pytest.raises(StoreRefused):
-        migrate_file(path)
+        migrate_file(path, SCHEMA)
     await store.put_account("a", "A", b"", NOW)
     await store.close()
 
@@ -121,7 +121,7 @@ async def test_a_file_has_our_mark_pages_and_journal(path):
     asked = ("application_id", "page_size", "journal_mode", "user_version")
     found = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in asked]
     connection.close()
-    assert found == [file.SCHEMA.application_id, 8192, "wal", file.SCHEMA.migrations()[-1][0]]
+    assert found == [SCHEMA.application_id, 8192, "wal", SCHEMA.migrations()[-1][0]]
 
 
 async def test_every_commit_is_synced(path):
@@ -157,7 +157,7 @@ async def test_another_programs_database_is_refused_untouched(path):
     with pytest.raises(StoreRefused, match="another program"):
         SqliteStore.open(path, NOW)
     with pytest.raises(StoreRefused, match="another program"):
-        migrate_file(path)
+        migrate_file(path, SCHEMA)
     assert path.read_bytes() == before
 
 
@@ -170,36 +170,36 @@ async def test_a_newer_schema_is_refused_untouched(path):
     with pytest.raises(StoreRefused, match="schema version 99"):
         SqliteStore.open(path, NOW)
     assert path.read_bytes() == before
-    assert schema_version(path) == (99, file.SCHEMA.migrations()[-1][0])
+    assert schema_version(path, SCHEMA) == (99, SCHEMA.migrations()[-1][0])
 
 
 async def test_an_older_schema_is_upgraded_and_keeps_its_data(path, monkeypatch):
     store = SqliteStore.open(path, NOW)
     await store.put_account("a", "A", b"", NOW)
     await store.close()
-    newest = file.SCHEMA.migrations()[-1][0]
-    steps = [*file.SCHEMA.migrations(), (newest + 1, "CREATE TABLE further (a INTEGER) STRICT;")]
+    newest = SCHEMA.migrations()[-1][0]
+    steps = [*SCHEMA.migrations(), (newest + 1, "CREATE TABLE further (a INTEGER) STRICT;")]
     monkeypatch.setattr(Schema, "migrations", lambda _: steps)
-    assert schema_version(path) == (newest, newest + 1)
+    assert schema_version(path, SCHEMA) == (newest, newest + 1)
     store = SqliteStore.open(path, NOW)
     assert [account.name for account in (await store.list_accounts()).items] == ["A"]
     await store.close()
-    assert schema_version(path) == (newest + 1, newest + 1)
-    assert migrate_file(path) == (newest + 1, newest + 1)
+    assert schema_version(path, SCHEMA) == (newest + 1, newest + 1)
+    assert migrate_file(path, SCHEMA) == (newest + 1, newest + 1)
     connection = sqlite3.connect(path)
     assert connection.execute("SELECT count(*) FROM further").fetchone() == (0,)
     connection.close()
 
 
 def test_a_file_can_be_migrated_without_being_opened(path):
-    newest = file.SCHEMA.migrations()[-1][0]
-    assert migrate_file(path) == (0, newest)
-    assert migrate_file(path) == (newest, newest)
+    newest = SCHEMA.migrations()[-1][0]
+    assert migrate_file(path, SCHEMA) == (0, newest)
+    assert migrate_file(path, SCHEMA) == (newest, newest)
 
 
 async def test_a_migration_that_fails_leaves_the_file_at_its_version(path, monkeypatch):
     await open_and_close(path)
-    real = file.SCHEMA.migrations()
+    real = SCHEMA.migrations()
     newest = real[-1][0]
     broken = [
         *real,
@@ -208,7 +208,7 @@ async def test_a_migration_that_fails_leaves_the_file_at_its_version(path, monke
     monkeypatch.setattr(Schema, "migrations", lambda _: broken)
     with pytest.raises(StoreRefused, match="further"):
         SqliteStore.open(path, NOW)
-    assert schema_version(path)[0] == newest
+    assert schema_version(path, SCHEMA)[0] == newest
     monkeypatch.setattr(Schema, "migrations", lambda _: real)
     await open_and_close(path)
 
@@ -221,9 +221,9 @@ async def test_after_close_the_log_is_in_the_file(path):
 
 
 async def test_a_file_of_the_fourth_version_keeps_settings_standing_and_claims(path, monkeypatch):
-    real = file.SCHEMA.migrations()
+    real = SCHEMA.migrations()
     monkeypatch.setattr(Schema, "migrations", lambda _: real[:4])
-    migrate_file(path)
+    migrate_file(path, SCHEMA)
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute(
         "INSERT INTO accounts VALUES (1, 'a', 'A', x'', 0, 'on', 'http://c', 'double', 7, 5000,"

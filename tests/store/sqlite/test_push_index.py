@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from statuspush.core.contract import Mode
 from statuspush.core.lifecycle import State
-from statuspush.core.settings import PushSettings
-from statuspush.storage.file import Schema
+from statuspush.core.push_settings import PushSettings
+from statuspush.storage.file import Schema, migrate_file
 from statuspush.store.base import StoreUnavailable
-from statuspush.store.sqlite import SqliteStore, file
+from statuspush.store.sqlite import SCHEMA, SqliteStore
 from statuspush.store.sqlite.push_index import DirectoryStep, PushIndex
 from statuspush.store.sqlite.sizes import Sizes
 
@@ -24,7 +24,7 @@ class Shelf:
 
     def __init__(self, pushes, in_directory):
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
-        for _, sql in file.SCHEMA.migrations():
+        for _, sql in SCHEMA.migrations():
             self.connection.executescript(sql)
         self.rows = [(number * 10, *push) for number, push in enumerate(pushes, 1)]
         self.index = PushIndex(Sizes(push_page=3))
@@ -128,9 +128,9 @@ async def test_a_step_of_the_directory_that_is_not_stored_is_done_again(watch, w
 
 async def test_pushes_of_a_file_of_the_first_version_are_found(tmp_path, monkeypatch):
     path, now = tmp_path / "status.db", 1_767_323_045_678
-    real = file.SCHEMA.migrations()
+    real = SCHEMA.migrations()
     monkeypatch.setattr(Schema, "migrations", lambda _: real[:1])
-    file.migrate_file(path)
+    migrate_file(path, SCHEMA)
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute(
         "INSERT INTO accounts VALUES (1, 'a', 'A', x'', 0, 'on', 'http://c', 'robust', 500, NULL,"

@@ -8,9 +8,9 @@ import pytest
 
 from statuspush.core.batch import fingerprint, make_batch
 from statuspush.core.kinds import VOICE_STATUS
-from statuspush.storage.file import Schema
+from statuspush.storage.file import Schema, migrate_file
 from statuspush.storage.sid_filter import make_filter
-from statuspush.store.sqlite import SqliteStore, file
+from statuspush.store.sqlite import SCHEMA, SqliteStore
 
 NOW = 1_767_323_045_678
 
@@ -62,9 +62,9 @@ async def test_a_repeated_report_is_compared_with_its_own_account_only(desk, mon
 async def test_sids_of_a_file_of_the_second_version_are_known(tmp_path, monkeypatch, new_desk):
     """Its filters are of the sids alone; they are made anew."""
     path = tmp_path / "status.db"
-    real = file.SCHEMA.migrations()
+    real = SCHEMA.migrations()
     monkeypatch.setattr(Schema, "migrations", lambda _: real[:2])
-    file.migrate_file(path)
+    migrate_file(path, SCHEMA)
     connection = sqlite3.connect(path, isolation_level=None)
     for account in (1, 2):
         connection.execute(

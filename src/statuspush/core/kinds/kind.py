@@ -19,7 +19,7 @@ Texts = tuple[str, str | None, str | None]
 """The values of a report's search keys, the unique id first; ``None`` where it has none."""
 
 
-class Submitted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+class SubmittedReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """A report as it is submitted; a kind's own adds its keys.
 
     Bounds written in its annotations are enforced when JSON is read, not by the constructor.
@@ -29,7 +29,7 @@ class Submitted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fals
     """Name of the account that the report is for."""
 
 
-S = TypeVar("S", bound=Submitted)
+S = TypeVar("S", bound=SubmittedReport)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -27,7 +27,7 @@ from statuspush.core.kinds.fields import (
     lines_match,
     local_time,
 )
-from statuspush.core.kinds.kind import Kind, Submitted
+from statuspush.core.kinds.kind import Kind, SubmittedReport
 from statuspush.core.kinds.received import Received, text, text_or_digits, whole
 from statuspush.core.words import Words
 
@@ -61,7 +61,7 @@ _FIELDS: Final = (
 )
 
 
-class Submission(Submitted, frozen=True, forbid_unknown_fields=True, gc=False):
+class Submission(SubmittedReport, frozen=True, forbid_unknown_fields=True, gc=False):
     """A report as the platform submits it: the seven keys of the contract and whose it is."""
 
     sid: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_SID)]

@@ -1,6 +1,6 @@
 """The inbox: what arrived is on disk here before a push is acknowledged."""
 
-from statuspush.receiver.inbox.inbox import Batch, Inbox, Stored, read_batches
+from statuspush.receiver.inbox.inbox import Batch, Inbox, Kept, read_batches
 from statuspush.receiver.inbox.writer import InboxBroken, InboxFull, InboxUnavailable
 
 __all__ = [
@@ -9,6 +9,6 @@ __all__ = [
     "InboxBroken",
     "InboxFull",
     "InboxUnavailable",
-    "Stored",
+    "Kept",
     "read_batches",
 ]

@@ -28,7 +28,7 @@ _ROW_REPORTS: Final = 1000
 """From so many reports on, what one commit brings for an account goes into a further row."""
 
 
-class Stored(msgspec.Struct, frozen=True):
+class Kept(msgspec.Struct, frozen=True):
     """What became of the reports of one push."""
 
     new: int
@@ -129,7 +129,7 @@ class Inbox:
 
     def put(
         self, account: str, sids: Sequence[str], body: bytes, now: Milliseconds
-    ) -> "Future[Stored]":
+    ) -> "Future[Kept]":
         """Store the reports of a push; the future is answered once they are on disk.
 
         Of a sid that the account has had within the window, or twice in the call, one report is
@@ -196,7 +196,7 @@ class _Work:
         # What is seen changes in committed() alone.
         self._last = _last_batch(self._connection)
 
-    def _put(self, puts: Sequence[_Put]) -> list[Stored]:
+    def _put(self, puts: Sequence[_Put]) -> list[Kept]:
         """Store the reports of many pushes: one look for repeats, few rows."""
         now = max(put.now for put in puts)
         names = [(put.account, sid) for put in puts for sid in put.sids]
@@ -205,7 +205,7 @@ class _Work:
         plain = not known and len(set(names)) == len(names)
         fresh: dict[str, list[_Fresh]] = {}
         first: set[tuple[str, str]] = set()
-        results: list[Stored] = []
+        results: list[Kept] = []
         start = 0
         for put in puts:
             end = start + len(put.sids)
@@ -221,7 +221,7 @@ class _Work:
                 if len(rows[-1].marks) >= _ROW_REPORTS:
                     rows.append(_Fresh([], []))
                 rows[-1].add(put, new)
-            results.append(Stored(len(new), len(put.sids) - len(new)))
+            results.append(Kept(len(new), len(put.sids) - len(new)))
             start = end
         if self._seen.to_sort:
             self._after.append(self._seen.sort())

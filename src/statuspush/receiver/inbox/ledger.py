@@ -38,7 +38,7 @@ class Failure(msgspec.Struct, frozen=True):
     trouble: int | None = None
 
 
-class Progress(msgspec.Struct, frozen=True):
+class HandlerProgress(msgspec.Struct, frozen=True):
     """What is to be written of a handler, in one transaction."""
 
     upto: int | None
@@ -66,7 +66,7 @@ def read_progress(connection: sqlite3.Connection, handler: str) -> tuple[int, di
     return (row[0] if row else 0), dict(partly)
 
 
-def write_progress(connection: sqlite3.Connection, handler: str, made: Progress) -> None:
+def write_progress(connection: sqlite3.Connection, handler: str, made: HandlerProgress) -> None:
     """Write what a handler has done since the last time."""
     if made.upto is not None:
         connection.execute("INSERT OR REPLACE INTO progress VALUES (?, ?)", (handler, made.upto))

@@ -10,7 +10,7 @@ from statuspush.core.kinds import Kind
 from statuspush.core.lifecycle import State
 from statuspush.core.moment import Milliseconds
 from statuspush.core.push import Push
-from statuspush.core.settings import PushSettings, as_document, from_document
+from statuspush.core.push_settings import PushSettings, as_document, from_document
 from statuspush.store.sqlite.hot import AccountState, Totals
 from statuspush.store.sqlite.progress import Progress
 

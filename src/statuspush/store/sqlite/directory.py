@@ -9,12 +9,12 @@ from typing import Any
 from statuspush.core.contract import Mode
 from statuspush.core.kinds import Kind
 from statuspush.core.moment import Milliseconds
-from statuspush.core.settings import PushSettings, apply, learned_is_obsolete
+from statuspush.core.push_settings import PushSettings, apply, learned_is_obsolete
 from statuspush.core.words import Words
 from statuspush.store.base import AccountFilter, Conflict, UnknownAccount
 from statuspush.store.sqlite.accounts import insert_account, load_accounts, write_settings
 from statuspush.store.sqlite.hot import AccountState, Totals
-from statuspush.store.sqlite.progress import Journal, Progress
+from statuspush.store.sqlite.progress import Progress, ProgressJournal
 from statuspush.store.sqlite.pushes import Pushes
 from statuspush.store.sqlite.turns import Turns
 
@@ -28,7 +28,7 @@ class Directory:
     def __init__(
         self,
         connection: sqlite3.Connection,
-        journal: Journal,
+        journal: ProgressJournal,
         pushes: Pushes,
         turns: Turns,
         totals: Totals,

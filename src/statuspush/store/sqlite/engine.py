@@ -17,7 +17,7 @@ from statuspush.core.errors import InputError
 from statuspush.core.kinds import KINDS, VOICE_STATUS, Kind
 from statuspush.core.lifecycle import State
 from statuspush.core.moment import Milliseconds
-from statuspush.core.settings import PushSettings
+from statuspush.core.push_settings import PushSettings
 from statuspush.core.standing import trusted
 from statuspush.core.words import Words
 from statuspush.storage.checkpoint import Checkpoints
@@ -44,18 +44,18 @@ from statuspush.store.sqlite.append import Appends
 from statuspush.store.sqlite.claims import Claims
 from statuspush.store.sqlite.commit import GroupCommit
 from statuspush.store.sqlite.directory import LOOKED_AT, Directory
-from statuspush.store.sqlite.file import SCHEMA
 from statuspush.store.sqlite.hot import AccountState, Totals
 from statuspush.store.sqlite.log import ReportLog
-from statuspush.store.sqlite.lookups import Lookups
+from statuspush.store.sqlite.lookups import Reader
 from statuspush.store.sqlite.outcomes import Outcomes
 from statuspush.store.sqlite.overview import Overview
-from statuspush.store.sqlite.progress import Journal
+from statuspush.store.sqlite.progress import ProgressJournal
 from statuspush.store.sqlite.push_index import PushIndex
 from statuspush.store.sqlite.pushes import Pushes
 from statuspush.store.sqlite.redrive import Place, Redrive
 from statuspush.store.sqlite.retention import Retention
 from statuspush.store.sqlite.runs import remake_filters
+from statuspush.store.sqlite.schema import SCHEMA
 from statuspush.store.sqlite.sealing import Sealing
 from statuspush.store.sqlite.sizes import Sizes
 from statuspush.store.sqlite.turns import Turns
@@ -91,7 +91,7 @@ class SqliteStore:
         self._turns = Turns()
         self._listeners: list[Callable[[], None]] = []
         self._log = ReportLog(connection, sizes)
-        self._journal = Journal(connection, sizes.fold_bytes)
+        self._journal = ProgressJournal(connection, sizes.fold_bytes)
         self._appends = Appends(connection, self._log, self._totals)
         self._pushes = Pushes(connection, self._dirty, PushIndex(sizes))
         self._accounts = Directory(
@@ -109,7 +109,7 @@ class SqliteStore:
         self._renew_trust()
         self._retention.look_at_the_clock(now)
         self._read_connection = connect(path, read_only=True)
-        self._lookups = Lookups(self._read_connection, self._log, self._pushes.index)
+        self._lookups = Reader(self._read_connection, self._log, self._pushes.index)
         self._overview = Overview(self._read_connection, self._log)
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="lookup")
         self._checkpoints = Checkpoints(path, connection, sizes.wal_bytes)

@@ -15,7 +15,7 @@ from statuspush.core.kinds import Kind
 from statuspush.core.lifecycle import State
 from statuspush.core.moment import Milliseconds
 from statuspush.core.push import Push
-from statuspush.core.settings import PushSettings, body_limit
+from statuspush.core.push_settings import PushSettings, body_limit
 from statuspush.core.standing import Standing
 from statuspush.core.turn import Due, Turn
 from statuspush.store.sqlite.progress import Progress

@@ -66,7 +66,7 @@ def _summary(row: _Row, owner: AccountState) -> PushSummary:
     )
 
 
-class Lookups:
+class Reader:
     """Reads what is committed; never sees a transaction that is under way."""
 
     def __init__(self, connection: sqlite3.Connection, log: ReportLog, index: PushIndex) -> None:

@@ -65,7 +65,7 @@ class _Fold:
     last: int
 
 
-class Journal:
+class ProgressJournal:
     """Writes what changed, and folds it from time to time.
 
     :param fold_bytes: size of the journal at which folding begins.

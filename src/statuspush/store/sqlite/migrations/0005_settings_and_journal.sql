@@ -1,4 +1,4 @@
--- Settings are one document (core/settings.py), so that a further one needs no migration; what was
+-- Settings are one document (core/push_settings.py), so that a further one needs no migration; what was
 -- learned of an endpoint is kept with its standing. Revisions tell concurrent changes apart.
 ALTER TABLE accounts ADD COLUMN kind TEXT NOT NULL DEFAULT 'voice_status';
 ALTER TABLE accounts ADD COLUMN settings TEXT NOT NULL DEFAULT '{}';

@@ -9,9 +9,9 @@ import socket
 import pytest
 
 from statuspush.config import Settings
-from statuspush.dispatcher import pool as pool_module
-from statuspush.dispatcher.pool import WorkerPool
+from statuspush.dispatcher import worker_pool as pool_module
 from statuspush.dispatcher.spawn import spawn
+from statuspush.dispatcher.worker_pool import WorkerPool
 from statuspush.link.messages import SetUp
 
 SETUP = SetUp(Settings(), workers=1, start_ns=0, token_hash=b"", trouble=None)

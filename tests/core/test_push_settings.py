@@ -7,7 +7,7 @@ import pytest
 
 from statuspush.core.contract import Mode, Wire
 from statuspush.core.errors import InputError, StoreRefused
-from statuspush.core.settings import (
+from statuspush.core.push_settings import (
     PUSH_SETTINGS,
     SCHEMA,
     InvalidSettings,

@@ -30,7 +30,7 @@ class _OpenSend:
         """What cancels it."""
 
 
-class OpenSends:
+class Sends:
     """Runs sends side by side.
 
     :param ended: takes the outcome of each send, including those that were broken off.
