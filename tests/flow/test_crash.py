@@ -195,7 +195,7 @@ async def test_a_commit_that_fails_at_record_sends_nothing_twice(house, customer
         raise sqlite3.OperationalError("database or disk is full")
 
     with monkeypatch.context() as disk:
-        disk.setattr(house.engine._commit, "_commit", full)
+        disk.setattr(house.engine._commit._transactions, "commit", full)
         with pytest.raises(StoreUnavailable):
             await house.recorder.run_once()
     assert await house.claiming.run_once() == 0
@@ -213,7 +213,7 @@ async def test_a_commit_that_fails_at_claim_sends_nothing(house, customers, monk
         raise sqlite3.OperationalError("database or disk is full")
 
     with monkeypatch.context() as disk:
-        disk.setattr(house.engine._commit, "_commit", full)
+        disk.setattr(house.engine._commit._transactions, "commit", full)
         with pytest.raises(StoreUnavailable):
             await house.claiming.run_once()
     assert (customers.posts, len(house.open_sends)) == ([], 0)
