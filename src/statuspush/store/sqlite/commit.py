@@ -11,7 +11,6 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -20,6 +19,7 @@ import structlog
 from statuspush.core.errors import InputError
 from statuspush.storage.transactions import Transactions
 from statuspush.store.base import StoreBroken, StoreUnavailable
+from statuspush.store.sqlite.commit_thread import CommitThread
 from statuspush.telemetry import Telemetry
 
 T = TypeVar("T")
@@ -76,7 +76,7 @@ class GroupCommit:
         self._verbs: deque[_Verb] = deque()
         self._group_verbs: list[tuple[_Verb, Any]] = []
         self._arrived = asyncio.Event()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
+        self._thread = CommitThread()
         self._failed_at: float | None = None
         self._failure = ""
         self._closing = False
@@ -103,7 +103,7 @@ class GroupCommit:
         self._closing = True
         self._arrived.set()
         await asyncio.wait([self._task])
-        self._thread.shutdown()
+        self._thread.end()
 
     async def _run(self) -> None:
         while True:
@@ -140,7 +140,7 @@ class GroupCommit:
     async def _run_between(self) -> None:
         between = self._between() if self._transactions.broken is None else None
         if between is not None:
-            await asyncio.get_running_loop().run_in_executor(self._thread, between)
+            await self._thread.run(between)
 
     async def _group(self) -> None:
         if self._transactions.broken is not None or not self._probe():
@@ -158,8 +158,7 @@ class GroupCommit:
             if not written:  # nothing to wait for the disk for
                 self._transactions.roll_back()
             else:
-                loop = asyncio.get_running_loop()
-                await loop.run_in_executor(self._thread, self._transactions.commit)
+                await self._thread.run(self._transactions.commit)
         except sqlite3.Error as error:
             self._failed(error)
             self._answer_failed(done)
