@@ -22,9 +22,9 @@ _WRITTEN = re.compile(
 )
 _COMMANDS = """\
 ```sh
-./dev bench report --quick          # a small trial of everything, in .cache/report
-./dev bench report                  # the whole, about 45 minutes
-./dev bench report --only latency   # one part anew, and this document
+./dev bench report --quick          # a short trial of everything, in .cache/report
+./dev bench report                  # everything, about 45 minutes
+./dev bench report --only latency   # one part again, and this document
 ```"""
 SUMMARY, LEFT, TRIED = "summary", "left", "tried"
 
@@ -57,16 +57,16 @@ def document(
 
     paragraphs = [
         "# Performance",
-        "Made by `python -m benchmarks report` from the results in `benchmarks/results`; only "
-        "what stands between `written` marks is by hand. Figures are medians, with the least and "
-        "the most of the runs in brackets. Things that are compared took turns in one run. Every "
-        "report was looked for at its customer.",
         by_hand(SUMMARY),
+        "`python -m benchmarks report` writes this document from `benchmarks/results`, except for "
+        "the parts between `written` marks. Figures are medians, with the minimum and maximum of "
+        "all runs in brackets. Variants that are compared were measured in turns in one run. Every "
+        "report was checked at its customer.",
         "## Machine",
         *_machine(results, parts),
-        "## What must be, what is aimed at, what was measured",
+        "## Required, aimed at, measured",
         _goals(results, GOALS),
-        "Beside it:",
+        "Also measured:",
         _goals(results, FURTHER),
         "## Throughput",
         *chart("throughput"),
@@ -77,17 +77,16 @@ def document(
         "## Backlog",
         *chart("memory"),
         *_memory(results),
-        "## Beside others",
+        "## Compared with task queues",
         *_peers(results),
         "## CPU by step",
         *_steps(results),
         by_hand(LEFT),
-        "## What was tried and not taken",
+        "## Tried and rejected",
         by_hand(TRIED),
         "## Measure it yourself",
         _COMMANDS,
-        "Nothing else should run meanwhile. The parts are also commands of their own: "
-        "`./dev bench` lists them.",
+        "Run nothing else meanwhile. Each part is also a separate command; `./dev bench` lists them.",
         *(by_hand(name) for name in list(rest)),
     ]
     return "\n\n".join(paragraphs) + "\n"
