@@ -86,7 +86,8 @@ def document(
         by_hand(TRIED),
         "## Measure it yourself",
         _COMMANDS,
-        "Run nothing else meanwhile. Each part is also a separate command; `./dev bench` lists them.",
+        "Run nothing else meanwhile. Each part is also a separate command; `./dev bench` lists "
+        "them.",
         *(by_hand(name) for name in list(rest)),
     ]
     return "\n\n".join(paragraphs) + "\n"
@@ -156,12 +157,12 @@ def _throughput(results: Results) -> Iterator[str]:
         ("reports/s", "reports_per_second", ",.0f"),
         ("accept p50, ms", "accept_ms_p50", ",.0f"),
         ("accept p99, ms", "accept_ms_p99", ",.0f"),
-        ("reports a push", "reports_per_push", ",.0f"),
-        ("CPU of the service, µs a report", "cpu_us_per_report", ".1f"),
+        ("reports per push", "reports_per_push", ",.0f"),
+        ("CPU of the service, µs per report", "cpu_us_per_report", ".1f"),
         ("… store process", "store_us_per_report", ".1f"),
         ("… workers", "workers_us_per_report", ".1f"),
         ("memory, MB (PSS)", "memory_mb", ",.0f"),
-        ("bytes on disk a report", "bytes_per_report", ",.0f"),
+        ("bytes on disk per report", "bytes_per_report", ",.0f"),
         ("ready after, s", "ready_seconds", ".2f"),
         ("generator, of one core", "share_load", ".1%"),
         ("customer, of one core", "share_sink", ".1%"),
@@ -171,7 +172,7 @@ def _throughput(results: Results) -> Iterator[str]:
     )
     yield by_columns(columns, rows)
     yield (
-        "`even` is 1,000 accounts, `large` 10, both 1,000 reports a request; M is million stored "
+        "`even` is 1,000 accounts, `large` 10, both 1,000 reports per request; M is million stored "
         "before. The load generator submits as fast as it is answered, so accept times are those "
         "of a saturated service."
     )
@@ -228,13 +229,13 @@ def _peers(results: Results) -> Iterator[str]:
         for name in kinds(runs, "name")
         for some in [of(runs, name=name)]
     ]
-    head = ("", "pushes/s", "statuspush to it", "CPU µs a report, broker included", "lost")
+    head = ("", "pushes/s", "statuspush to it", "CPU µs per report, broker included", "lost")
     yield table(head, rows)
     redis = results["peers"].machine.get("redis")
     ours = of(runs, name=peers.OURS)
     harness = spread([run["harness_of_machine"] for run in ours], ".0%")
     yield (
-        f"One report a request and a push over 1,000 accounts. Redis {redis}; versions stand in "
+        f"One report per request and push over 1,000 accounts. Redis {redis}; versions are in "
         "`benchmarks/baselines/programs`. Generator and customer took "
         f"{harness} of the machine beside statuspush."
     )
@@ -265,9 +266,9 @@ def _steps(results: Results) -> Iterator[str]:
         lines.append(("the service, end to end", *(cell for some in cells for cell in some)))
     yield table(head, lines)
     yield (
-        f"CPU µs a report; {wall:g} µs fill one core at 200,000 reports/s. Measured step by step "
-        "in one process: what the whole service takes beyond it is spent on waking processes and "
-        "tasks, smaller groups, and waiting for the disk."
+        f"CPU µs per report; {wall:g} µs fill one core at 200,000 reports/s. Measured step by "
+        "step in one process. The whole service takes more for waking processes and tasks, "
+        "smaller groups, and waiting for the disk."
     )
 
 
