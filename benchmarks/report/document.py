@@ -22,9 +22,9 @@ _WRITTEN = re.compile(
 )
 _COMMANDS = """\
 ```sh
-./dev bench report --quick          # a small trial of everything, in .cache/report
-./dev bench report                  # the whole, about 45 minutes
-./dev bench report --only latency   # one part anew, and this document
+./dev bench report --quick          # a short trial of everything, in .cache/report
+./dev bench report                  # everything, about 45 minutes
+./dev bench report --only latency   # one part again, and this document
 ```"""
 SUMMARY, LEFT, TRIED = "summary", "left", "tried"
 
@@ -57,16 +57,16 @@ def document(
 
     paragraphs = [
         "# Performance",
-        "Made by `python -m benchmarks report` from the results in `benchmarks/results`; only "
-        "what stands between `written` marks is by hand. Figures are medians, with the least and "
-        "the most of the runs in brackets. Things that are compared took turns in one run. Every "
-        "report was looked for at its customer.",
         by_hand(SUMMARY),
+        "`python -m benchmarks report` writes this document from `benchmarks/results`, except for "
+        "the parts between `written` marks. Figures are medians, with the minimum and maximum of "
+        "all runs in brackets. Variants that are compared were measured in turns in one run. Every "
+        "report was checked at its customer.",
         "## Machine",
         *_machine(results, parts),
-        "## What must be, what is aimed at, what was measured",
+        "## Required, aimed at, measured",
         _goals(results, GOALS),
-        "Beside it:",
+        "Also measured:",
         _goals(results, FURTHER),
         "## Throughput",
         *chart("throughput"),
@@ -77,17 +77,17 @@ def document(
         "## Backlog",
         *chart("memory"),
         *_memory(results),
-        "## Beside others",
+        "## Compared with task queues",
         *_peers(results),
         "## CPU by step",
         *_steps(results),
         by_hand(LEFT),
-        "## What was tried and not taken",
+        "## Tried and rejected",
         by_hand(TRIED),
         "## Measure it yourself",
         _COMMANDS,
-        "Nothing else should run meanwhile. The parts are also commands of their own: "
-        "`./dev bench` lists them.",
+        "Run nothing else meanwhile. Each part is also a separate command; `./dev bench` lists "
+        "them.",
         *(by_hand(name) for name in list(rest)),
     ]
     return "\n\n".join(paragraphs) + "\n"
@@ -157,12 +157,12 @@ def _throughput(results: Results) -> Iterator[str]:
         ("reports/s", "reports_per_second", ",.0f"),
         ("accept p50, ms", "accept_ms_p50", ",.0f"),
         ("accept p99, ms", "accept_ms_p99", ",.0f"),
-        ("reports a push", "reports_per_push", ",.0f"),
-        ("CPU of the service, µs a report", "cpu_us_per_report", ".1f"),
+        ("reports per push", "reports_per_push", ",.0f"),
+        ("CPU of the service, µs per report", "cpu_us_per_report", ".1f"),
         ("… store process", "store_us_per_report", ".1f"),
         ("… workers", "workers_us_per_report", ".1f"),
         ("memory, MB (PSS)", "memory_mb", ",.0f"),
-        ("bytes on disk a report", "bytes_per_report", ",.0f"),
+        ("bytes on disk per report", "bytes_per_report", ",.0f"),
         ("ready after, s", "ready_seconds", ".2f"),
         ("generator, of one core", "share_load", ".1%"),
         ("customer, of one core", "share_sink", ".1%"),
@@ -172,7 +172,7 @@ def _throughput(results: Results) -> Iterator[str]:
     )
     yield by_columns(columns, rows)
     yield (
-        "`even` is 1,000 accounts, `large` 10, both 1,000 reports a request; M is million stored "
+        "`even` is 1,000 accounts, `large` 10, both 1,000 reports per request; M is million stored "
         "before. The load generator submits as fast as it is answered, so accept times are those "
         "of a saturated service."
     )
@@ -229,13 +229,13 @@ def _peers(results: Results) -> Iterator[str]:
         for name in kinds(runs, "name")
         for some in [of(runs, name=name)]
     ]
-    head = ("", "pushes/s", "statuspush to it", "CPU µs a report, broker included", "lost")
+    head = ("", "pushes/s", "statuspush to it", "CPU µs per report, broker included", "lost")
     yield table(head, rows)
     redis = results["peers"].machine.get("redis")
     ours = of(runs, name=peers.OURS)
     harness = spread([run["harness_of_machine"] for run in ours], ".0%")
     yield (
-        f"One report a request and a push over 1,000 accounts. Redis {redis}; versions stand in "
+        f"One report per request and push over 1,000 accounts. Redis {redis}; versions are in "
         "`benchmarks/baselines/programs`. Generator and customer took "
         f"{harness} of the machine beside statuspush."
     )
@@ -266,9 +266,9 @@ def _steps(results: Results) -> Iterator[str]:
         lines.append(("the service, end to end", *(cell for some in cells for cell in some)))
     yield table(head, lines)
     yield (
-        f"CPU µs a report; {wall:g} µs fill one core at 200,000 reports/s. Measured step by step "
-        "in one process: what the whole service takes beyond it is spent on waking processes and "
-        "tasks, smaller groups, and waiting for the disk."
+        f"CPU µs per report; {wall:g} µs fill one core at 200,000 reports/s. Measured step by "
+        "step in one process. The whole service takes more for waking processes and tasks, "
+        "smaller groups, and waiting for the disk."
     )
 
 

@@ -154,7 +154,7 @@ _RATE, _RATIO = ",.0f", ".2f"
 
 GOALS: tuple[Goal, ...] = (
     Goal(
-        "1,000 a request over 1,000 accounts, 5 million stored",
+        "1,000 per request over 1,000 accounts, 5 million stored",
         *("throughput", at_size("even", 1), _RATE, "reports/s", 30_000, 60_000),
     ),
     Goal(
@@ -178,7 +178,7 @@ GOALS: tuple[Goal, ...] = (
         *("throughput", between_sizes("large", 2, 1), _RATIO, "×", 0.9, 1),
     ),
     Goal(
-        "1 report a request, 1 a push, over 1,000 accounts",
+        "1 report per request, 1 per push, over 1,000 accounts",
         *("peers", key("pushes_per_second", name=peers.OURS), _RATE, "pushes/s", 4_000, 8_000),
     ),
     Goal("… to Celery + Redis + requests", "peers", _peer("celery"), ".1f", "×", 8, 16),
