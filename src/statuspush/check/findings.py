@@ -31,6 +31,7 @@ class Finding:
 
     @property
     def milliseconds(self) -> int | None:
+        """How long the answer took; None where that says nothing."""
         return None if self.seconds is None else round(self.seconds * 1000)
 
 

@@ -228,6 +228,7 @@ class Settings:
 
     @property
     def database_path(self) -> Path:
+        """The SQLite file; a relative path starts at the working directory."""
         return Path(self.database.removeprefix("sqlite:///"))
 
     @property

@@ -172,6 +172,7 @@ _RULES: Final[dict[str, Rule]] = {
     },
 )
 async def find_reports(request: Request, web: InWeb, language: InLanguage) -> HistoriesView:
+    """Answer with what is found."""
     parameters = read_query(request, _RULES)
     keys = [key for key in KIND.search if key in parameters]
     if len(keys) != 1:
