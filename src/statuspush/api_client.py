@@ -1,4 +1,4 @@
-"""A running service as its clients talk to it: URL, token, and answers as values or errors."""
+"""A client for a running service: URL, token, and answers as values or errors."""
 
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +13,7 @@ DEFAULT_URL: Final = "http://127.0.0.1:8080"
 
 
 class ApiRefused(InputError):
-    """The service says that the call is wrong; ``status`` is its HTTP status."""
+    """The service refused the call as wrong; ``status`` is the HTTP status."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -25,10 +25,10 @@ class ApiFailed(ServiceError):
 
 
 class ApiClient:
-    """A running service. Use as a context manager.
+    """A client for a running service. Use as a context manager.
 
     :param url: base URL, without ``/v1``.
-    :param token: the operator token; None raises :class:`InputError` here, not after a request.
+    :param token: the operator token; None raises :class:`InputError` immediately.
     """
 
     def __init__(self, url: str, token: str | None) -> None:
@@ -67,12 +67,12 @@ class ApiClient:
 
 
 def account_path(account: str, rest: str = "") -> str:
-    """Path of an account in the API, safe whatever the person typed."""
+    """Path of an account in the API, safe whatever was typed."""
     return f"/v1/accounts/{quote(account, safe='')}{rest}"
 
 
 def base_url(url: str) -> str:
-    """The URL without a slash at its end; raises InputError unless it is http:// or https://."""
+    """The URL without trailing slash; raises InputError unless it is http:// or https://."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise InputError(f"--service must look like {DEFAULT_URL}, not {url!r}")
@@ -90,7 +90,7 @@ def authorization(token: str | None) -> dict[str, str]:
 
 
 def uses_proxy(url: str) -> bool:
-    """Whether proxies of the environment apply; not for a service on this machine."""
+    """Whether the environment's proxies apply; not for a service on this machine."""
     host = urlsplit(url).hostname or ""
     try:
         return not ip_address(host).is_loopback
@@ -99,7 +99,7 @@ def uses_proxy(url: str) -> bool:
 
 
 def unreachable(url: str, error: Exception) -> str:
-    """Words for a service that didn't answer."""
+    """The message for a service that didn't answer."""
     why = str(error) or type(error).__name__
     return f"no service answers at {url} ({why}); is it running? 'statuspush serve' starts it"
 
@@ -123,7 +123,7 @@ def require_success(response: "httpx.Response") -> None:
 
 
 def problem_of(response: "httpx.Response") -> dict[str, Any]:
-    """The problem document of an answer; what isn't one becomes one with that text."""
+    """The problem document of an answer; one is made up if the answer isn't one."""
     try:
         problem = response.json()
     except ValueError:

@@ -1,4 +1,4 @@
-"""Time as an argument: the one place that reads the machine's clocks."""
+"""Time as an argument: the clocks that are passed around."""
 
 import time
 from typing import Protocol
@@ -7,7 +7,7 @@ from statuspush.core.moment import Milliseconds
 
 
 class Clock(Protocol):
-    """What the flow asks for the time; tests pass one that they turn by hand."""
+    """Where the flow gets the time from; tests pass one that they turn by hand."""
 
     def now(self) -> Milliseconds:
         """Time for schedules and records."""
@@ -15,7 +15,7 @@ class Clock(Protocol):
 
 
 class WallClock(Clock, Protocol):
-    """A clock that also knows how far it is from the machine's."""
+    """A clock that also knows how far it is from the machine's clock."""
 
     def skew(self) -> Milliseconds:
         """How far the wall clock has moved away from this one since the start."""
@@ -23,17 +23,17 @@ class WallClock(Clock, Protocol):
 
 
 class SteadyClock:
-    """Wall time at start plus time elapsed since, whatever is done to the wall clock.
+    """Wall time at start plus time elapsed since, whatever happens to the wall clock.
 
-    A wall clock that is set back or forth by an hour must not delay a retry or send it early
+    A wall clock that is set back or forward by an hour must not delay a retry or send it early
     (the contract's five minutes are elapsed minutes), so only the start is read from it. Time
     in which the machine was suspended counts. A restart adopts the corrected wall clock.
     """
 
     def __init__(self, start_ns: int | None = None) -> None:
-        """:param start_ns: :attr:`start_ns` of another process's clock, to tell the same time."""
+        """:param start_ns: :attr:`start_ns` of another process's clock, to show the same time."""
         self.start_ns = time.time_ns() - self._elapsed_ns() if start_ns is None else start_ns
-        """When the machine was started, by the wall clock at our start; nanoseconds."""
+        """When the machine was started, by the wall clock at our start, in nanoseconds."""
 
     @staticmethod
     def _elapsed_ns() -> int:

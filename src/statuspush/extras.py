@@ -1,6 +1,6 @@
-"""Libraries that only some need: what each extra of the package is for, and how to get it.
+"""Optional libraries: what each extra of the package is for, and how to install it.
 
-The base is what a customer's receiver needs. What an extra brings is in ``pyproject.toml``.
+The base is what a customer's receiver needs. The content of the extras is in ``pyproject.toml``.
 """
 
 import importlib.util
@@ -23,9 +23,9 @@ _PACKAGE: Final = "statuspush"
 
 
 def require_server(command: str) -> None:
-    """Raise :class:`InputError` unless what only the sender needs is installed.
+    """Raise :class:`InputError` unless the libraries that only the sender needs are installed.
 
-    :param command: what needs it, as it is typed: ``statuspush serve``.
+    :param command: the command that needs them, as typed: ``statuspush serve``.
     """
     if sys.platform == "win32":
         raise InputError(
@@ -47,10 +47,10 @@ def missing(extra: Extra, what: str) -> InputError:
 
 
 def install_command(extra: Extra) -> str:
-    """How to add an extra to this very installation, as it must be typed.
+    """The command to type to add an extra to this installation.
 
-    Where it was installed from is kept by installers: packaging.python.org, "Recording the Direct
-    URL Origin of installed distributions". An installation from an index has no such record.
+    Installers record where a package was installed from: packaging.python.org, "Recording the
+    Direct URL Origin of installed distributions". An installation from an index has no record.
     """
     try:
         origin = json.loads(distribution(_PACKAGE).read_text("direct_url.json") or "{}")

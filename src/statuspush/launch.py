@@ -1,7 +1,7 @@
 """``statuspush serve`` and ``statuspush receive`` as child processes.
 
-The demo, the bench, the benchmarks and the tests all run the real thing; here is how it is
-started, waited for, stopped, killed, and started again on the same data and port.
+The demo, the bench, the benchmarks and the tests all run the real thing; this module starts it,
+waits for it, stops it, kills it, and starts it again on the same data and port.
 """
 
 import http.client
@@ -22,7 +22,7 @@ from statuspush.core.errors import ServiceError
 
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 40.0
-"""Longer than a service drains by default."""
+"""Longer than a service takes to drain by default."""
 DATABASE: Final = "statuspush.db"
 """Name of the database in the directory of a service, unless its settings say otherwise."""
 _POLL_SECONDS: Final = 0.01
@@ -30,20 +30,20 @@ _LAST_LINES: Final = 15
 _LISTENS: Final = re.compile(
     rb"^(?:statuspush is listening on|receiving at) \S+:(\d+)(?:/\S*)?\n", re.M
 )
-"""The line with which each command says that it listens."""
+"""The line in which each command says that it listens."""
 
 
 class ListeningProcess:
     """A ``statuspush`` command that listens on 127.0.0.1, in a directory.
 
-    The directory is its working directory, so that no ``statuspush.toml`` of the person's is read;
-    settings of the environment are left out for the same reason. It runs in a separate session:
-    Ctrl-C at a terminal is for whoever started it.
+    The directory is its working directory, so that the user's ``statuspush.toml`` is not read;
+    settings in the environment are left out for the same reason. It runs in a separate session, so
+    that Ctrl-C in a terminal only reaches whoever started it.
 
     :param arguments: the command and its flags, without ``--port``.
     :param port: 0 takes a free one, which is kept when the process is started again.
     :param prefix: a command that runs it: ``("prlimit", "--nofile=64:64")``.
-    :param environment: further variables.
+    :param environment: additional variables.
     :param log: file for its standard error, and for its standard output unless ``out`` is given;
         both are appended to.
     """
@@ -72,12 +72,12 @@ class ListeningProcess:
 
     @property
     def url(self) -> str:
-        """Its base URL, once it has a port."""
+        """The base URL, once it has a port."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def pid(self) -> int:
-        """Process id; also of one that has ended."""
+        """The process id, even after it has ended."""
         return self._started().pid
 
     @property
@@ -86,7 +86,7 @@ class ListeningProcess:
         return self.process is not None and self.process.poll() is None
 
     def spawn(self, *flags: str) -> "subprocess.Popen[bytes]":
-        """Start a process like this one, with further flags, and wait for nothing."""
+        """Start a process like this one, with additional flags, without waiting for anything."""
         clean = {k: v for k, v in os.environ.items() if not k.startswith(PREFIX)}
         command = [*self.prefix, sys.executable, "-m", "statuspush", *self.arguments]
         with self.log_path.open("ab") as log, self.out_path.open("ab") as out:
@@ -101,7 +101,7 @@ class ListeningProcess:
             )
 
     def variables(self) -> dict[str, str]:
-        """The variables it is started with, beside those of this process."""
+        """The variables it is started with, in addition to those of this process."""
         return self.environment
 
     def start(self, seconds: float = START_SECONDS) -> Self:
@@ -144,12 +144,12 @@ class ListeningProcess:
     def stop(self, seconds: float = STOP_SECONDS) -> int | None:
         """SIGTERM, and wait until it has drained; its exit status, None if it had to be killed.
 
-        May be called twice, and of a process that was never started.
+        May be called twice, and if the process was never started.
         """
         if self.process is None:
             return 0
         if self.running:
-            self.signal(signal.SIGCONT)  # or one that was stopped would never see the other
+            self.signal(signal.SIGCONT)  # or a stopped process would never see SIGTERM
             self.signal(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             return self.ended(seconds)
@@ -192,8 +192,8 @@ class ListeningProcess:
 class ServeProcess(ListeningProcess):
     """``statuspush serve`` with a database in its directory.
 
-    :param settings: by their names: ``{"retry_interval_seconds": "2"}``. By default the database
-        is :data:`DATABASE`, the operator token is a fresh one, and customers on this machine are
+    :param settings: by name: ``{"retry_interval_seconds": "2"}``. By default the database is
+        :data:`DATABASE`, the operator token is a new one, and customers on this machine are
         allowed.
     """
 
@@ -218,7 +218,7 @@ class ServeProcess(ListeningProcess):
         )
 
     def variables(self) -> dict[str, str]:
-        """Its settings as variables, and whatever else was asked for."""
+        """Its settings as variables, and the additional ones."""
         given = {f"{PREFIX}{name.upper()}": value for name, value in self.settings.items()}
         return {**given, **self.environment}
 

@@ -1,14 +1,14 @@
-"""What a process of the service settles with the system and the interpreter."""
+"""How a process of the service sets up the system and the interpreter."""
 
 import gc
 import resource
 
 _OWN_FILES = 32
-"""Files that are open before the first connection: the listener, the link, the loop's own."""
+"""Files that are open before the first connection: the listener, the link, the loop's."""
 
 
 def raise_file_limit() -> None:
-    """Thousands of endpoints are thousands of sockets; take what the system allows."""
+    """Allow as many open files as the system permits: every endpoint may need a socket."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -16,7 +16,7 @@ def raise_file_limit() -> None:
 
 def share_of_files() -> int:
     """Descriptors of a worker for each of: good sends, suspect ones, idle connections. As many
-    are left for submitters, so that a low limit makes pushing slower and shuts nobody out.
+    are left for submitters, so that a low limit slows pushing down but shuts nobody out.
     """
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if limit == resource.RLIM_INFINITY:
@@ -25,7 +25,7 @@ def share_of_files() -> int:
 
 
 def calm_garbage_collector() -> None:
-    """Look for cycles seldom: what is imported stays, and nearly no cycles are made.
+    """Look for cycles seldom: what is imported stays, and hardly any cycles are made.
 
     With the usual threshold of 700 objects the collector takes 3 to 5% of the time.
     """

@@ -1,6 +1,6 @@
 """``statuspush serve``: takes the port, starts the workers, then becomes the store process.
 
-The workers import what they need while this process does the same, so both are ready sooner.
+The workers do their imports while this process does its own, so that both are ready sooner.
 """
 
 import asyncio
@@ -20,11 +20,11 @@ from statuspush.dispatcher.spawn import spawn
 from statuspush.process import raise_file_limit
 
 _PORT_SECONDS = 1.0
-"""The workers of a process that was killed may hold its port a moment longer."""
+"""Grace period: workers of a killed process may hold its port a moment longer."""
 
 
 class CannotListen(ServiceError):
-    """The address to listen on is taken or not ours."""
+    """The address to listen on is in use or not ours."""
 
     def __init__(self, host: str, port: int, error: OSError) -> None:
         super().__init__(f"cannot listen on {host}:{port}: {error.strerror}")
@@ -38,7 +38,7 @@ def run(
     Raises :class:`CannotListen`, or what the store raises when it can't be opened.
     """
     settings = loaded.settings
-    # A thread that ends a commit waits this long for the interpreter when the loop is busy.
+    # A thread that finishes a commit waits this long for the interpreter when the loop is busy.
     sys.setswitchinterval(0.001)
     raise_file_limit()
     with _listen(settings) as listener:

@@ -31,17 +31,17 @@ _log = structlog.get_logger("service")
 _TOKEN = "operator_token"  # noqa: S105 (the name it is stored under)
 _SNAPSHOT_SECONDS = 1.0
 _OWNER = "local"
-"""Of claims: a file has one process."""
+"""Owner of the claims: a file has only one process."""
 _BREAK_OFF_SECONDS = 2.0
 """How long the workers may take to report the sends that they broke off."""
 _STORE_SECONDS = 2.0
-"""How long the end waits for a commit that is under way."""
+"""How long shutdown waits for a commit that is under way."""
 
 
 class Service:
     """A running statuspush: the flow and its store, with workers that speak HTTP.
 
-    :param spawned: the worker processes, started and not yet told anything.
+    :param spawned: the worker processes, started but not set up yet.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Service:
     async def run(self) -> bool:
         """Serve until SIGTERM or SIGINT, then drain (finish sends, record, close).
 
-        False when it ended because a part of it failed, or with a store that needs a restart.
+        False if it ended because a part of it failed, or if the store needs a restart.
 
         Raises :class:`~statuspush.core.errors.ServiceError` when the store can't be opened.
         """
@@ -136,7 +136,7 @@ class Service:
         _log.info("draining", open_sends=len(dispatcher.open_sends))
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._settings.drain_seconds
-        await asyncio.wait([claiming], timeout=_STORE_SECONDS)  # a claim may be on its way to disk
+        await asyncio.wait([claiming], timeout=_STORE_SECONDS)  # a claim may be being written
         broken_off = 0
         if not await dispatcher.open_sends.settled(max(0.0, deadline - loop.time())):
             broken_off = len(dispatcher.open_sends)
@@ -144,7 +144,7 @@ class Service:
             await dispatcher.open_sends.settled(_BREAK_OFF_SECONDS)
         await self._pool.stop()
         dispatcher.recorder.stop()
-        # What a store in trouble does not take until then is sent again after the next start.
+        # What a failing store has not recorded by then is sent again after the next start.
         await asyncio.wait([recording], timeout=max(_STORE_SECONDS, deadline - loop.time()))
         for task in (*background, claiming, recording):
             task.cancel()
@@ -214,7 +214,7 @@ def _digest(token: str) -> bytes:
 
 
 async def _until(stopped: asyncio.Event, parts: list[asyncio.Task[None]]) -> bool:
-    """Wait for the signal to stop (True), or until a part ends, which none should (False)."""
+    """Wait for the signal to stop (True), or until a part ends, which it never should (False)."""
     signalled = asyncio.create_task(stopped.wait())
     await asyncio.wait([signalled, *parts], return_when=asyncio.FIRST_COMPLETED)
     if signalled.done():

@@ -1,8 +1,8 @@
 """Counters and histograms that are plain numbers until somebody looks at them.
 
-prometheus_client takes 6 µs for the six things that are counted of a single report in a worker,
-most of it for locks and calls; these take 1.4. Without locks, a tally is counted by one thread at a
-time.
+prometheus_client takes 6 µs for the six things that a worker counts for a single report, most of
+it for locks and calls; these take 1.4. There are no locks, so only one thread at a time may use a
+tally.
 """
 
 from bisect import bisect_left
@@ -27,10 +27,10 @@ class Tally:
 
 
 class Distribution:
-    """How often values fell into each of some ranges.
+    """How many values fell into each range.
 
-    :param bounds: the upper ends of the ranges, each part of its range, in ascending order; what
-        is greater than the last has a range to itself.
+    :param bounds: the inclusive upper ends of the ranges, in ascending order; values above the
+        last have a separate range.
     """
 
     __slots__ = ("bounds", "counts", "sum")
@@ -62,7 +62,7 @@ class Tallies(Collector):
     def counters(
         self, name: str, text: str, label: str, values: Sequence[str]
     ) -> Mapping[str, Tally]:
-        """A counter for each value of one label; all are shown from the beginning."""
+        """A counter for each value of one label; all are shown from the start."""
         tallies = {value: Tally() for value in values}
         self._counters.append((name, text, label, tallies))
         return tallies

@@ -1,8 +1,8 @@
-"""What the service tells of itself: Prometheus metrics and log lines.
+"""What the service reports about itself: Prometheus metrics and log lines.
 
 Every metric is defined here, and each room calls one small method where something happens.
-No metric bears the name of an account: thousands of accounts would make as many time series of
-each, and per-account figures are in the API already.
+No metric has account names as labels: thousands of accounts would make as many time series of
+each, and the API already has per-account figures.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ _FAST: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1
 _SEND: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 60.0)
 
 Snapshot = dict[tuple[str, tuple[tuple[str, str], ...]], float]
-"""Counters and histograms of another process: (sample, its labels) to value."""
+"""Another process's counters and histograms: (sample, its labels) to value."""
 
 REFUSALS: Final = (
     "invalid",
@@ -44,14 +44,14 @@ REFUSALS: Final = (
 
 
 class Telemetry:
-    """The metrics of one service, in a registry of their own.
+    """The metrics of one service, in a separate registry.
 
     The methods take microseconds and never raise, so they may be called anywhere in the flow.
     All durations are in seconds.
     """
 
     def __init__(self) -> None:
-        # The _created series would double the number of series and nobody reads them.
+        # The _created series would double the number of series, and nobody reads them.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         registry = self.registry = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=registry)
@@ -182,7 +182,7 @@ class Telemetry:
         self._refused.get(reason, self._refused["other"]).add()
 
     def overloaded(self) -> None:
-        """A submission was refused because too much is being accepted at once."""
+        """A submission was refused because too much was being accepted at the same time."""
         self._refused["overloaded"].add()
 
     def accept(self, seconds: float) -> None:
@@ -204,13 +204,13 @@ class Telemetry:
         self._ended[state].add(pushes)
 
     def in_flight(self, sends: int) -> None:
-        """So many sends are under way now."""
+        """This many sends are under way now."""
         self._sends_in_flight.set(sends)
 
     # the store
 
     def commit(self, seconds: float, verbs: int) -> None:
-        """The store committed ``verbs`` calls at once."""
+        """The store committed ``verbs`` calls together."""
         self._commit_seconds.observe(seconds)
         self._commit_verbs.add(verbs)
 
@@ -237,7 +237,7 @@ class Telemetry:
         self._extra.values = extra
 
     def store_down(self) -> None:
-        """The store could not be asked; its other figures are those of the last time."""
+        """The store could not be asked; its other figures stay as they were."""
         self._store_up.set(0)
 
     def oldest_waiting(self, seconds: float) -> None:
@@ -260,7 +260,7 @@ class Telemetry:
     # several processes
 
     def snapshot(self) -> Snapshot:
-        """All counters and histograms of this process that have counted something."""
+        """All of this process's counters and histograms that are not zero."""
         return {
             (sample.name, tuple(sample.labels.items())): sample.value
             for metric in self.registry.collect()
@@ -270,11 +270,11 @@ class Telemetry:
         }
 
     def absorb(self, worker: object, snapshot: Snapshot) -> None:
-        """What a worker has counted so far; it replaces what it told before."""
+        """Take over what a worker has counted so far, in place of its last report."""
         self._of_workers[worker] = snapshot
 
     def worker_died(self, worker: object) -> None:
-        """Keep what a worker told last, so that no counter ever goes back."""
+        """Keep what a worker reported last, so that no counter ever goes back."""
         self._worker_deaths.add()
         for key, value in self._of_workers.pop(worker, {}).items():
             self._of_dead_workers[key] = self._of_dead_workers.get(key, 0.0) + value
@@ -291,7 +291,7 @@ _SUMMED: Final = ("counter", "histogram")
 
 
 class _Sum(CollectorRegistry):
-    """A registry with what other processes have counted added to its counters."""
+    """A registry whose counters include those of other processes."""
 
     def __init__(self, registry: CollectorRegistry, *others: Snapshot) -> None:
         super().__init__()
@@ -328,10 +328,10 @@ class _Extra(Collector):
 
 
 def configure_logging(log_format: str, level: str) -> None:
-    """Send all log lines, those of the libraries too, to stderr in one form.
+    """Send all log lines, including those of libraries, to stderr in one format.
 
-    :param log_format: ``console`` for people or ``json`` for programs (one object a line).
-    :param level: least level shown: ``debug``, ``info``, ``warning`` or ``error``.
+    :param log_format: ``console`` for people or ``json`` for programs (one object per line).
+    :param level: minimum level shown: ``debug``, ``info``, ``warning`` or ``error``.
 
     Raises :class:`ValueError` for other words.
     """
@@ -352,7 +352,7 @@ def configure_logging(log_format: str, level: str) -> None:
         common.append(structlog.processors.format_exc_info)
         renderer = structlog.processors.JSONRenderer(ensure_ascii=False)
     else:
-        # Never the variant that prints local variables: they hold tokens and phone numbers.
+        # Never the variant that prints local variables, which hold tokens and phone numbers.
         renderer = structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
         )

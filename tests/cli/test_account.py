@@ -55,7 +55,7 @@ def test_create_renames_only_when_it_is_told_to(service):
     """An account that is there keeps its name otherwise."""
     result, calls = service("account", "create", "acme")
     assert [call.method for call in calls] == ["GET"]
-    assert "is there already; its name is 'Acme Ltd. [red]'" in result.stdout
+    assert "already exists; its name is 'Acme Ltd. [red]'" in result.stdout
     _, calls = service("account", "create", "acme", "--name", "New")
     assert [(call.method, call.json) for call in calls] == [("PUT", {"name": "New"})]
 

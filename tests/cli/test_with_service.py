@@ -46,7 +46,7 @@ def test_the_way_of_an_operator(service, cli, serve, reports, tmp_path):
         return {k: n for k, n in json.loads(shown)["counts"]["reports"].items() if n}
 
     assert "apikey" in statuspush("account", "create", "acme", "--name", "Acme Ltd.").stdout
-    assert "is there already" in statuspush("account", "create", "acme").stdout
+    assert "already exists" in statuspush("account", "create", "acme").stdout
     settings = ["--url", customer.url, "--mode", "on", "--secret", "new"]
     settings += ["--max-bytes", "90000", "--header", "X-Team: voice"]
     pushed = statuspush("account", "push", "acme", *settings)

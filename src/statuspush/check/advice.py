@@ -1,7 +1,7 @@
-"""What is said to the owner of an endpoint, in both languages.
+"""Advice to the owner of an endpoint, in both languages.
 
-What an answer means is said by :mod:`statuspush.core.hints`; here is what it cannot know, because
-it needs more than one answer.
+What a single answer means is said by :mod:`statuspush.core.hints`; here is what takes more than
+one answer to know.
 """
 
 import json
@@ -16,7 +16,7 @@ from statuspush.core.words import Words
 
 
 def slow(seconds: float) -> Words:
-    """An answer that took its time."""
+    """An answer that took too long."""
     return Words(
         f"the answer took {seconds:.1f} s: store the reports, answer SUCCESS, and do the work "
         "afterwards",
@@ -25,49 +25,49 @@ def slow(seconds: float) -> Words:
 
 
 ACKNOWLEDGED_RUBBISH: Final = Words(
-    "what is no push was acknowledged: an error while reading must not end in SUCCESS, or reports "
-    "are lost and nobody sees it; answer 400",
+    "a request that is not a push was acknowledged: an error while reading must not end in "
+    "SUCCESS, or reports are lost unnoticed; answer 400",
     "不是推送的请求也得到了确认：读取出错时绝不能返回 SUCCESS，否则报告会悄悄丢失；请返回 400",
 )
 
 ACKNOWLEDGED_METHOD: Final = Words(
-    "a request that is no POST was acknowledged: answer SUCCESS to POST only, and 405 to others",
+    "a request that is not a POST was acknowledged: answer SUCCESS to POST only, else 405",
     "非 POST 请求也得到了确认：请只对 POST 返回 SUCCESS，其他方法返回 405",
 )
 
 SILENT_ON_RUBBISH: Final = Words(
-    "what is no push got no answer in time: answer 400 immediately",
+    "a request that is not a push got no answer in time: answer 400 immediately",
     "不是推送的请求没有及时得到应答：请立即返回 400",
 )
 
 CLOSED_ON_RUBBISH: Final = Words(
-    "what is no push got no answer, the connection was closed: answer 400, and see whether the "
-    "program crashed",
+    "a request that is not a push got no answer, the connection was closed: answer 400, and see "
+    "whether the program crashed",
     "不是推送的请求没有得到应答，连接被断开：请返回 400，并检查程序是否崩溃",
 )
 
 CRASHED_ON_RUBBISH: Final = Words(
-    "what is no push was refused as if the fault were yours (HTTP 5xx): answer 400 and log why, so "
-    "that your alarms mean something",
+    "a request that is not a push was refused as if the fault were yours (HTTP 5xx): answer 400 "
+    "and log why, so that your alarms mean something",
     "对不是推送的请求以 HTTP 5xx 拒绝，看起来像是服务端故障：请返回 400 并记录原因，"
     "以免告警失去意义",
 )
 
 CAUTIOUS: Final = Words(
-    "a push whose body arrives slowly was refused: from a slow network each push would fail; let "
-    "bodies take some seconds",
+    "a push whose body arrives slowly was refused: on a slow network every push would fail; allow "
+    "bodies some seconds",
     "请求体到达较慢的推送被拒绝：网络较慢时每次推送都会失败；请允许请求体用数秒到达",
 )
 
 HELD_UP: Final = Words(
-    "a push waited until the slow one beside it was done: handle requests side by side (more "
-    "threads or workers), or put nginx in front, which takes slow bodies in first",
+    "a push waited until a slow one was done: handle requests concurrently (more threads or "
+    "workers), or put nginx in front, which buffers slow bodies",
     "一次推送一直等到旁边缓慢的推送结束：请并行处理请求（增加线程或进程），"
     "或在前面放置 nginx，由它先收完缓慢的请求体",
 )
 
 GIVEN_UP: Final = Words(
-    "several requests got no answer in time, so the rest was not sent: find out first what the "
+    "several requests got no answer in time, so the rest was not sent: first find out what the "
     "endpoint waits for",
     "多个请求没有及时得到应答，其余的不再发送：请先查明接收端在等待什么",
 )
@@ -120,7 +120,7 @@ def values(labels: Sequence[Words], wire: Wire, verdict: Verdict) -> Words:
 
 
 def size(taken: int, refused: int, verdict: Verdict, likely: Sequence[tuple[str, str]]) -> Words:
-    """Bodies of ``taken`` bytes pass and of ``refused`` bytes fail; (whose, setting) it may be."""
+    """Bodies of ``taken`` bytes pass, of ``refused`` bytes fail; ``likely``: (whose, setting)."""
     said, cap = _short(verdict), taken // 1000 * 1000
     en = (
         f"{said.en} at {refused / 1000:.0f} kB, while {taken / 1000:.0f} kB pass: raise the limit "
@@ -146,13 +146,13 @@ def _short(verdict: Verdict) -> Words:
     if verdict.http_status is not None:
         return Words(f"HTTP {verdict.http_status}", f"返回 HTTP {verdict.http_status}")
     if verdict.outcome is Outcome.CONNECTION_RESET:
-        return Words("the connection is closed", "连接被断开")
-    return Words("no answer comes", "没有应答")
+        return Words("connection closed", "连接被断开")
+    return Words("no answer", "没有应答")
 
 
 ECHO_EMPTY: Final = Words(
     "the echo shows no report of this check: does it show what the endpoint understood, one JSON "
-    "object a line",
+    "object per line",
     "回显中没有本次检查的任何报告：它是否逐行给出接收端所理解的 JSON 对象",
 )
 
@@ -163,9 +163,9 @@ def unreadable_echo(error: str) -> Words:
 
 
 def missing(count: int, first: str, cases: Sequence[Words]) -> Words:
-    """Reports were acknowledged and do not turn up."""
+    """Reports were acknowledged but do not turn up."""
     return Words(
-        f"acknowledged and not there: {count} reports, first {first} "
+        f"acknowledged but missing: {count} reports, first {first} "
         f"({', '.join(case.en for case in cases)}); answer SUCCESS only once they are stored",
         f"已确认但未出现：{count} 条报告，第一条 {first}"
         f"（{'、'.join(case.zh for case in cases)}）；请在保存之后再返回 SUCCESS",
@@ -176,7 +176,7 @@ def twice(count: int, first: str, times: int) -> Words:
     """Reports turn up more than once."""
     return Words(
         f"handled more than once: {count} reports, first {first}, {times} times; a push may come "
-        "again, so remember each sid and leave out those you have",
+        "again, so remember each sid and skip those you have",
         f"被重复处理：{count} 条报告，第一条 {first}，{times} 次；推送可能重复到达，"
         "请记住每个 sid，已有的不再处理",
     )
@@ -189,9 +189,9 @@ def _json(value: object) -> str:
 def difference(
     key: str, examples: Sequence[tuple[object, object]], more: int, why: Words | None
 ) -> Words:
-    """A field was understood otherwise than sent; examples are (sent, understood)."""
+    """A field was not understood as sent; examples are (sent, understood)."""
     en = "; ".join(f"sent {_json(sent)}, you understood {_json(got)}" for sent, got in examples)
-    zh = "；".join(f"发送 {_json(sent)}，您理解为 {_json(got)}" for sent, got in examples)
+    zh = "；".join(f"发送 {_json(sent)}，接收端解析为 {_json(got)}" for sent, got in examples)
     if more:
         en, zh = f"{en}; and {more} more", f"{zh}；另有 {more} 处"
     if why is not None:

@@ -22,7 +22,7 @@ _READ_BYTES: Final = 65_536
 
 @dataclass(frozen=True)
 class ByHand:
-    """What goes out."""
+    """A request to write by hand."""
 
     method: str
     url: str

@@ -1,4 +1,4 @@
-"""What an endpoint is tried with: real pushes that are marked as tests, and what is no push."""
+"""What an endpoint is tried with: real pushes, marked as tests, and requests that are no push."""
 
 import time
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ _VALUES: Final[tuple[tuple[Words, dict[str, object]], ...]] = (
     (Words("uid an empty string", "uid 为空字符串"), {"uid": ""}),
     (Words("FAIL with error_msg null", "FAIL 且 error_msg 为 null"), _failed(None)),
 )
-"""What comes out wrong, or makes an endpoint fail, where something is wrong with it."""
+"""Values that a faulty endpoint gets wrong or fails on."""
 
 _FORMS: Final = {
     Wire.ROBUST: Words("robust form", "稳健编码"),
@@ -58,7 +58,7 @@ _FORMS: Final = {
 
 @dataclass(frozen=True)
 class Case:
-    """One request, and what a right endpoint does with it."""
+    """One request, and what a correct endpoint does with it."""
 
     name: str
     title: Words
@@ -67,7 +67,7 @@ class Case:
     reports: Sequence[Submission] = ()
     method: str = "POST"
     push: str = ""
-    """Its ``webhook-id``; the same again for a repeat."""
+    """Its ``webhook-id``; a repeat has the same one."""
     attempt: int = 1
     wire: Wire = Wire.ROBUST
 
@@ -101,7 +101,7 @@ class Cases:
         return f"check_{self.run}_{name}"
 
     def wire_forms(self) -> list[Case]:
-        """A report in each encoding that platforms use."""
+        """One report in each encoding that platforms use."""
         return [
             self.push(
                 wire.value,
@@ -144,7 +144,7 @@ class Cases:
         return self.push(f"full-{wire.value}", title, reports, wire)
 
     def no_pushes(self) -> list[Case]:
-        """What must not be acknowledged; of an empty array it does not matter."""
+        """What must not be acknowledged; for an empty array it does not matter."""
         good = self.push("half", Words("half a body", "不完整的请求体"), [self.report()])
         cases = [
             Case(
@@ -181,6 +181,6 @@ class Cases:
         return self.push("slow", Words("a slow body", "缓慢的请求体"), reports)
 
     def beside(self) -> Case:
-        """A push to be sent while another one takes its time."""
+        """A push to be sent while a slow one is under way."""
         title = Words("another one meanwhile", "与此同时的另一推送")
         return self.push("beside", title, [self.report()])

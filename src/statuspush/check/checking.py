@@ -1,4 +1,4 @@
-"""The check as its callers see it: an endpoint in, progress and findings out."""
+"""The check as its callers see it: in goes an endpoint, out come progress and findings."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -74,7 +74,7 @@ async def check_endpoint(
 
 
 def passed(findings: Sequence[Finding]) -> bool:
-    """Whether there is nothing to fix; remarks are allowed."""
+    """Whether there is nothing to fix; warnings are allowed."""
     return not any(finding.grade == "fail" for finding in findings)
 
 

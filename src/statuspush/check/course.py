@@ -18,7 +18,7 @@ from statuspush.core.words import Words
 DRIP_SECONDS: Final = 2.0
 """How long the slow body takes."""
 MOST_TIMEOUTS: Final = 3
-"""After this many nothing more is sent: each costs the caller fifteen seconds."""
+"""After this many nothing more is sent: each costs fifteen seconds."""
 
 _NO_ENDPOINT: Final = frozenset(
     {
@@ -167,7 +167,7 @@ class Course:
         return True
 
     async def _slow(self) -> None:
-        """A push that drips in, and one beside it that must not wait for it."""
+        """A push that drips in, and a concurrent one that must not wait for it."""
         slow = self._cases.slow()
         self._trying(slow.title)
         loop = asyncio.get_running_loop()

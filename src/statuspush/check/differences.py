@@ -1,4 +1,4 @@
-"""Why a field was understood otherwise than it was sent."""
+"""Why a field was not understood as it was sent."""
 
 import html
 import re
@@ -46,7 +46,7 @@ def _of_text(sent: str, got: str) -> Words | None:  # noqa: PLR0911 - one for ea
     if got in (unquote_plus(sent), unquote(sent)):
         return _TOO_OFTEN
     if sent in (unquote_plus(got), unquote(got)):
-        return Words("it was URL-decoded once too seldom", "少做了一次 URL 解码")
+        return Words("it needs one more URL-decoding", "少做了一次 URL 解码")
     if "+" in sent and got == sent.replace("+", ""):
         return _KEEP_TEXT
     if html.unescape(got) == sent:
@@ -61,7 +61,7 @@ def _of_text(sent: str, got: str) -> Words | None:  # noqa: PLR0911 - one for ea
             f"it was cut off after {len(got)} characters", f"在第 {len(got)} 个字符处被截断"
         )
     if got.strip() == sent.strip():
-        return Words("white space was added or taken away", "增加或去掉了空白")
+        return Words("white space was added or removed", "增加或去掉了空白")
     return _of_time(sent, got)
 
 
@@ -74,7 +74,7 @@ def _of_charset(sent: str, got: str) -> Words | None:
             )
     if got in (_NOT_ASCII.sub("?", sent), _NOT_ASCII.sub("\N{REPLACEMENT CHARACTER}", sent)):
         return Words(
-            "Chinese was lost on the way to where it is stored: make that UTF-8 (in MySQL utf8mb4)",
+            "Chinese was lost on the way into storage: use UTF-8 there (in MySQL utf8mb4)",
             "中文在保存途中丢失：请使用 UTF-8（MySQL 为 utf8mb4）",
         )
     if r"\u" in got or "\\u" in got:
@@ -93,7 +93,7 @@ def _of_time(sent: str, got: str) -> Words | None:
     hours = (shown.replace(tzinfo=None) - meant).total_seconds() / 3600
     if hours:
         return Words(
-            f"it was moved by {hours:+g} h: it is the platform's local time, keep it as it is",
+            f"it was shifted by {hours:+g} h: it is the platform's local time, keep it as it is",
             f"被移动了 {hours:+g} 小时：它是平台的当地时间，请原样保留",
         )
     return Words("the same time in another form", "时间相同，格式不同")

@@ -1,4 +1,4 @@
-"""What an endpoint shows of what it understood, held against what was sent."""
+"""Compares what an endpoint says it understood with what was sent."""
 
 import asyncio
 import json
@@ -61,7 +61,7 @@ class Echo:
         return read_lines(answer.text)
 
     async def judge(self, sent: Sequence[Reaction]) -> list[Finding]:
-        """Compare, once all that was acknowledged is there or some seconds are over."""
+        """Compare, once all that was acknowledged is there or some seconds have passed."""
         wanted = set(_acknowledged(sent))
         loop = asyncio.get_running_loop()
         deadline = loop.time() + WAIT_SECONDS
@@ -91,7 +91,7 @@ def read_lines(text: str) -> list[dict[str, object]]:
         except ValueError as error:
             raise InputError(f"the echo is not JSON lines: line {number}: {error}") from None
         if not isinstance(value, dict):
-            raise InputError(f"the echo is not JSON lines: line {number} is no JSON object")
+            raise InputError(f"the echo is not JSON lines: line {number} is not a JSON object")
         found.append(value)
     return found
 

@@ -51,12 +51,12 @@ def of_case(seen: Reaction) -> Finding:
 
 
 def failed(seen: Reaction, words: Words) -> Finding:
-    """A push that was not acknowledged, with what is known of why."""
+    """A push that was not acknowledged, with what is known about why."""
     return _finding(seen, "fail", words)
 
 
 def _timed(seen: Reaction) -> Finding:
-    """A right answer, if it came in time."""
+    """A correct answer, if it came in time."""
     if seen.seconds <= SLOW_SECONDS:
         return _finding(seen, "ok")
     grade: Grade = "fail" if seen.seconds > TOO_SLOW_SECONDS else "warn"
@@ -64,7 +64,7 @@ def _timed(seen: Reaction) -> Finding:
 
 
 def _of_no_push(seen: Reaction) -> Finding:
-    """Not to acknowledge is right, whatever the 4xx."""
+    """Judge a request that must not be acknowledged; any 4xx will do."""
     verdict, case = seen.verdict, seen.case
     if verdict.acknowledged and case.expected == "refused":
         other = case.method != "POST"
@@ -100,7 +100,7 @@ def of_unsteady(first: Reaction) -> Finding:
 
 
 def of_concurrent(sent: Sequence[Reaction]) -> Finding:
-    """Judge pushes that were sent at the same time, as one."""
+    """Judge concurrent pushes as one."""
     bad = [seen for seen in sent if not seen.verdict.acknowledged]
     slowest = max(sent, key=lambda seen: seen.seconds)
     if not bad:
@@ -129,5 +129,5 @@ def of_beside(seen: Reaction, *, waited: bool) -> Finding:
 
 
 def given_up() -> Finding:
-    """The end of a check whose endpoint is silent too often."""
+    """The end of a check after too many requests without an answer."""
     return Finding("rest", Words("the rest", "其余"), "fail", advice=advice.GIVEN_UP)

@@ -1,4 +1,4 @@
-"""From which size on an endpoint fails, and whose default that looks like."""
+"""The size from which an endpoint fails, and whose default that looks like."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -33,7 +33,7 @@ async def find_limit(
     small: Reaction,
     full: Reaction,
 ) -> tuple[Reaction, Reaction]:
-    """Halve the span between a push that passes and one that fails; the nearest two found.
+    """Bisect between a push that passes and one that fails; returns the closest two found.
 
     ``make`` makes a push of this many reports.
     """
@@ -50,7 +50,7 @@ async def find_limit(
         else:
             high, fails = middle, seen
         if seen.verdict.outcome is Outcome.TIMEOUT:
-            break  # each further one would cost as long
+            break  # each further one would take as long
     return passes, fails
 
 

@@ -22,7 +22,7 @@ class Reaction:
     case: Case
     verdict: Verdict
     seconds: float
-    """From the start to the answer; of a slow body, from when it was there."""
+    """From the start to the answer; for a slow body, from its end."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,6 @@
 
 ``x_command.py`` parses and calls, ``x_view.py`` renders for a terminal.
 
-Modules of commands import at their top only what every command needs; what is heavy (the server,
-the HTTP client, the database) is imported when a command runs, so that ``--help`` is quick.
+Command modules import at the top only what every command needs; what is heavy (the server, the
+HTTP client, the database) is imported when a command runs, so that ``--help`` is quick.
 """

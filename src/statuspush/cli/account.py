@@ -20,16 +20,16 @@ from statuspush.cli.terminal import (
 from statuspush.core.errors import InputError
 from statuspush.core.setting_forms import NEW
 
-Name = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Name of the account.")]
+Name = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Account name.")]
 
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
-    help="Make accounts and set up where their reports are pushed (talks to a running service).",
+    help="Create accounts and set up where their reports are pushed (talks to a running service).",
     epilog=examples(
         "statuspush account create acme --name 'Acme Ltd.'",
         "statuspush account push acme --url https://acme.example/status --mode on",
-        "statuspush account test acme       [dim]two sample reports, and the verdict[/dim]",
+        "statuspush account test acme       [dim]send two sample reports, show the verdict[/dim]",
         "statuspush account list",
     ),
 )
@@ -39,7 +39,7 @@ def create(
     account: Name,
     name: Annotated[
         str | None,
-        typer.Option("--name", metavar="NAME", help="Name for people; else the account's."),
+        typer.Option("--name", metavar="NAME", help="Display name; by default the account's."),
     ] = None,
     json: JsonFlag = False,
     url: UrlFlag = DEFAULT_URL,
@@ -47,7 +47,7 @@ def create(
 ) -> None:
     """Create an account, or rename one that exists.
 
-    The apikey is for the account's customer, who pulls reports with it. It is shown only now.
+    The apikey is for the account's customer, who pulls reports with it. It is shown only once.
     """
     with ApiClient(url, token) as service:
         answer = _existing(service, account) if name is None else None
@@ -58,11 +58,11 @@ def create(
     elif key := answer.get("apikey"):
         typer.echo(f"created account {account}\napikey (shown only now): {key}")
     else:
-        typer.echo(f"account {account} is there already; its name is {answer.get('name', name)!r}")
+        typer.echo(f"account {account} already exists; its name is {answer.get('name', name)!r}")
 
 
 def _existing(service: ApiClient, account: str) -> Any:
-    """The account if there is one: without a name to give it, it keeps the one it has."""
+    """The account if there is one: when no name is given, it keeps the one it has."""
     try:
         return service.call("GET", account_path(account))
     except ApiRefused as refusal:
@@ -74,14 +74,14 @@ def _existing(service: ApiClient, account: str) -> Any:
 def list_accounts(
     json: JsonFlag = False, url: UrlFlag = DEFAULT_URL, token: TokenFlag = None
 ) -> None:
-    """List all accounts: where they stand, and how their endpoints do."""
+    """List all accounts with their backlog and the health of their endpoints."""
     with ApiClient(url, token) as service:
         items = list(_all(service))
     if json:
         print_json({"items": items})
         return
     if not items:
-        note("there is no account yet; 'statuspush account create NAME' makes one")
+        note("there is no account yet; 'statuspush account create NAME' creates one")
         return
     columns = ("account", "push", "waiting", "oldest", "delivered", "exhausted", "endpoint")
     print_table(columns, map(_row, items))
@@ -153,8 +153,8 @@ def push(
 ) -> None:
     """Set up where and how an account's reports are pushed; only what is given changes.
 
-    A change holds for every send after it, also for pushes that wait already. Only the reports of
-    a push are fixed at its first send.
+    A change applies to every later send, also of pushes that already wait. Only the reports of a
+    push are fixed at its first send.
     """
     if not given:
         raise InputError("nothing to change: give at least one setting (see --help)")
@@ -165,7 +165,7 @@ def push(
     with ApiClient(url, token) as service:
         answer = service.call("PATCH", account_path(account, "/push"), json=changes)
     if json:
-        # The service never repeats a secret; one that was made here has to be shown once.
+        # The service never shows a secret; one that was generated here has to be shown once.
         print_json(answer | {"secret": made} if made else answer)
         return
     print_table(("setting", "value"), _settings_rows(answer))
@@ -183,7 +183,7 @@ def _new_secret() -> str:
 def delete(
     account: Name,
     force: Annotated[
-        bool, typer.Option("--force", help="Also when reports wait; they are not sent any more.")
+        bool, typer.Option("--force", help="Even if reports wait; they are never sent.")
     ] = False,
     url: UrlFlag = DEFAULT_URL,
     token: TokenFlag = None,
@@ -197,7 +197,7 @@ def delete(
 def try_endpoint(
     account: Name, json: JsonFlag = False, url: UrlFlag = DEFAULT_URL, token: TokenFlag = None
 ) -> None:
-    """Send two sample reports to the account's endpoint now, and print the verdict.
+    """Send two sample reports to the account's endpoint now and print the verdict.
 
     The service sends them outside the queue. Exit status 0 if they were acknowledged, else 1.
     """

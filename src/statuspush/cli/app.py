@@ -1,4 +1,4 @@
-"""The command ``statuspush``: its commands by name, and what becomes of errors."""
+"""The command ``statuspush``: its commands by name, and how errors are shown."""
 
 from typing import Annotated, Any
 
@@ -28,7 +28,7 @@ from statuspush.core.errors import InputError, StatuspushError
 class _Commands(TyperGroup):
     """Turns our errors into one line and an exit status; other errors keep their traceback.
 
-    2 means that the call was wrong and repeating it can't help, 1 that it failed.
+    2 means that the command line was wrong, so repeating it can't help; 1 that it failed.
     """
 
     def invoke(self, ctx: Any) -> Any:
@@ -50,11 +50,11 @@ app = typer.Typer(
     epilog=examples(
         "statuspush demo                      [dim]see it work, in this terminal[/dim]",
         "statuspush serve                     [dim]start the service[/dim]",
-        "statuspush account create acme       [dim]make an account[/dim]",
+        "statuspush account create acme       [dim]create an account[/dim]",
         "statuspush account push acme --url https://acme.example/status --mode on",
-        "statuspush submit reports.csv        [dim]hand in reports[/dim]",
+        "statuspush submit reports.csv        [dim]submit reports[/dim]",
         "statuspush send https://acme.example/status   [dim]try an endpoint out[/dim]",
-        "statuspush receive                   [dim]the customer's side: take pushes[/dim]",
+        "statuspush receive                   [dim]the customer's side: receive pushes[/dim]",
     ),
 )
 

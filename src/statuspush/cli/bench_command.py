@@ -1,4 +1,4 @@
-"""``statuspush bench``: what this machine can do, and what its limit is."""
+"""``statuspush bench``: how fast this machine is, and what limits it."""
 
 import signal
 import sys
@@ -33,24 +33,25 @@ def bench(
     directory: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Measure on the disk of this directory. [default: temporary files']"
+            metavar="DIR",
+            help="Measure on the disk of this directory. [default: that of temporary files]",
         ),
     ] = None,
     seconds: Annotated[
         float,
         typer.Option(
-            min=1, max=600, metavar="N", help="How long each of the three workloads submits."
+            min=1, max=600, metavar="N", help="How long each of the three workloads runs."
         ),
     ] = 12,
     lang: LangFlag = None,
     json: JsonFlag = False,
 ) -> None:
-    """Measure how many reports per second this machine sustains, and what its limit is.
+    """Measure how many reports per second this machine sustains, and what limits it.
 
     Starts the real service with a separate database, a load generator and a customer that
     acknowledges everything; nothing leaves this machine, and everything is removed afterwards.
     Three workloads are submitted as fast as they are accepted: 1,000 small customers, 10 large
-    ones, and one report per request. Every report is looked for at its customer.
+    ones, and one report per request. Every report is then looked for at its customer.
 
     Run it while nothing else runs. Exit status 1 if a report was lost or reached a wrong customer.
     """

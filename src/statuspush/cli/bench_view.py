@@ -1,4 +1,4 @@
-"""Progress while a survey runs, and its answer on the terminal."""
+"""Progress while a survey runs, and its result on the terminal."""
 
 import contextlib
 import threading
@@ -24,7 +24,7 @@ _REDRAWS_PER_SECOND: Final = 4
 def progress(
     workloads: list[Workload], language: Language, *, live: bool
 ) -> Iterator[Callable[[Workload, str], None]]:
-    """A bar per workload on stderr if ``live``; yields what to call as each phase begins."""
+    """One bar per workload on stderr if ``live``; yields a callback for the start of each phase."""
     if not live:
         yield lambda workload, phase: None
         return
@@ -92,7 +92,7 @@ class _Mover:
 
 
 def show(survey: Survey, console: Console, language: Language) -> None:
-    """Print the answer, the figures, the limits and how they are known."""
+    """Print the result, the figures, the limits and how they were found."""
     console.print(Text(survey_words.answer(survey).to(language), style="bold"))
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)  # fits 80 columns
     for index, column in enumerate(survey_words.COLUMNS):

@@ -1,4 +1,4 @@
-"""``statuspush check``: is this endpoint right, whatever it is written in."""
+"""``statuspush check``: whether an endpoint is right, whatever it is written in."""
 
 import asyncio
 from pathlib import Path
@@ -39,15 +39,15 @@ def check(
     echo_url: Annotated[
         str | None,
         typer.Option(
-            metavar="URL", help="Where a GET gives what was understood, a JSON object a line."
+            metavar="URL", help="Where a GET returns what was understood, one JSON object per line."
         ),
     ] = None,
     echo_file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="A file with what was understood, likewise."),
+        typer.Option(metavar="FILE", help="The same in a file."),
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Without full pushes and the slow one.")
+        bool, typer.Option("--quick", help="Leave out full pushes and the slow one.")
     ] = False,
     allow_private: Annotated[
         bool,
@@ -56,12 +56,13 @@ def check(
     lang: LangFlag = None,
     json: JsonFlag = False,
 ) -> None:
-    """Try an endpoint with everything that platforms send, and say what to fix and how.
+    """Try an endpoint with everything that platforms may send, and say what to fix and how.
 
-    Sends some thirty real pushes, marked as tests (their sids begin with "check"), in each
-    encoding, with difficult values, with 1 and 500 reports, again, concurrently and slowly; and
-    what is no push, which must not be acknowledged. With an echo, each field is compared with what
-    the endpoint understood. Exit status 0 if all is right, 1 if there is something to fix.
+    Sends some thirty real pushes, marked as tests (their sids begin with "check"): in each
+    encoding, with difficult values, with 1 and 500 reports, repeated, concurrent and slow; and
+    requests that are not pushes, which must not be acknowledged. With an echo, each field is
+    compared with what the endpoint understood. Exit status 0 if all is right, 1 if there is
+    something to fix.
     """
     from contextlib import aclosing  # noqa: PLC0415
 

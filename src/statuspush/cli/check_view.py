@@ -17,7 +17,7 @@ _SHOWN_CASES: Final = 5
 
 
 def print_found(found: Sequence[Finding], language: Language) -> None:
-    """A table of the cases, and below it what to fix and what to think about."""
+    """A table of the cases, and below it what to fix and what is worth improving."""
     from rich import box  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
@@ -40,7 +40,7 @@ def print_found(found: Sequence[Finding], language: Language) -> None:
     out.print(table, crop=False)
     headings = {
         "fail": Words("To fix", "需要修正"),
-        "warn": Words("To think about", "建议"),
+        "warn": Words("Worth improving", "建议"),
     }
     for grade, heading in headings.items():
         advised = _advised(found, grade)
@@ -64,7 +64,7 @@ def _advised(found: Sequence[Finding], grade: str) -> list[tuple[Words, list[Wor
 
 
 def _listed(titles: Sequence[Words], language: Language) -> str:
-    """The cases of an advice; the first few where nearly all are meant."""
+    """The cases that an advice is for; only the first few where it is nearly all of them."""
     shown = ("；" if language == "zh" else "; ").join(
         title.to(language) for title in titles[:_SHOWN_CASES]
     )
@@ -79,13 +79,13 @@ def _summary(found: Sequence[Finding]) -> Words:
     if fails:
         return Words(f"{fails} to fix", f"需要修正 {fails} 处")
     if warns:
-        return Words(f"right; {warns} to think about", f"正确，有 {warns} 条建议")
+        return Words(f"right; {warns} worth improving", f"正确，有 {warns} 条建议")
     return Words("all right", "全部正确")
 
 
 @contextmanager
 def progress(language: Language) -> Iterator[Callable[[Words], None]]:
-    """Yield what to call with the title of each case; a terminal shows it while the case runs."""
+    """Yield a callback that takes each case's title; a terminal shows it while the case runs."""
     if not stderr_is_terminal():
         yield lambda _: None
         return

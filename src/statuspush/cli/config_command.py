@@ -18,7 +18,7 @@ def show_config(loaded: Loaded, json: JsonFlag = False) -> None:
     """Print every setting with its value and origin; nothing is started.
 
     It takes the flags of "serve", so it shows what that command line would mean. Tokens and
-    passwords are masked. Wrong settings are all listed, with exit status 2.
+    passwords are masked. If settings are wrong, all of them are listed, and the exit status is 2.
     """
     values = loaded.shown()
     if json:

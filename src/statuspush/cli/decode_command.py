@@ -20,16 +20,17 @@ def decode(
         str, typer.Argument(metavar="[FILE]", help="The body; - is stdin.", show_default=False)
     ] = "-",
     pretty: Annotated[
-        bool, typer.Option("--pretty/--json", help="Indented, or one report a line (the default).")
+        bool,
+        typer.Option("--pretty/--json", help="Indented, or one report per line (the default)."),
     ] = False,
 ) -> None:
     """Print the reports in a push body as JSON lines.
 
     Takes what a receiver gets: voice_status=… encoded once, twice or more, in any of the wire
-    forms, or the bare JSON. Keys that the contract doesn't know are kept. Exit status 2 when the
-    body is no push; the message says why.
+    forms, or the bare JSON. Keys that the contract doesn't know are kept. Exit status 2 if the
+    body is not a push; the message says why.
     """
-    # The decoder of the receiver, so that this command and a receiver never differ.
+    # The receiver's own decoder, so that this command and a receiver never differ.
     from statuspush.core.decode import decode as decode_body  # noqa: PLC0415
     from statuspush.core.kinds import VOICE_STATUS  # noqa: PLC0415
 

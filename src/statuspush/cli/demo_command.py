@@ -27,7 +27,7 @@ def demo(
     *,
     seconds: Annotated[
         float | None,
-        typer.Option(min=1, metavar="N", help="End by itself. [default: at Ctrl-C]"),
+        typer.Option(min=1, metavar="N", help="How long to run. [default: until Ctrl-C]"),
     ] = None,
     rate: Annotated[
         float, typer.Option(min=1, max=100_000, metavar="N", help="Reports per second.")
@@ -39,7 +39,8 @@ def demo(
         ),
     ] = 5,
     port: Annotated[
-        int, typer.Option(min=0, max=65535, metavar="PORT", help="Of the service; 0: a free one.")
+        int,
+        typer.Option(min=0, max=65535, metavar="PORT", help="Port of the service; 0: a free one."),
     ] = 0,
     keep: Annotated[
         Path | None,
@@ -65,7 +66,7 @@ def demo(
             )
     else:
         if (keep / "statuspush.db").exists():
-            raise InputError(f"{keep} holds a database already; the demo wants an empty directory")
+            raise InputError(f"{keep} already holds a database; the demo needs an empty directory")
         keep.mkdir(parents=True, exist_ok=True)
         ending = _play(keep.resolve(), seconds, rate, retry_interval, port, plain=plain, json=json)
     _conclude(ending, json=json)

@@ -20,7 +20,7 @@ from statuspush.demo.stage import Scene, Watched
 
 
 class Lines:
-    """A line each second, for logs."""
+    """One line per second, for logs."""
 
     every = 1.0
 
@@ -39,7 +39,7 @@ class Lines:
 
 
 class LiveTable(Lines):
-    """A table that is drawn again and again, on a terminal; use as a context manager."""
+    """A table on a terminal that is kept redrawn; use as a context manager."""
 
     every = 0.25
 
@@ -65,7 +65,7 @@ class LiveTable(Lines):
 
 
 def live(journal: Journal, scene: Scene, retry_interval: float) -> RenderableType:
-    """The picture that is drawn again and again; it fits a terminal of 80 columns."""
+    """The picture that is kept redrawn; it fits a terminal of 80 columns."""
     titles = ("accepted", "acknowledged", "pushes", "per push", "retries", "waiting", "oldest")
     table = _table("customer", *titles)
     notes = []
@@ -134,9 +134,9 @@ def _totals(journal: Journal, scene: Scene) -> str:
     ]
     p50, p95 = journal.latency(0.5, recent=True), journal.latency(0.95, recent=True)
     if p50 is not None and p95 is not None:
-        parts.append(f"well customers p50 {_ms(p50)} p95 {_ms(p95)}")
+        parts.append(f"healthy customers p50 {_ms(p50)} p95 {_ms(p95)}")
     if scene.refusals:
-        parts.append(f"{scene.refusals} submissions put off")
+        parts.append(f"{scene.refusals} submissions deferred")
     return ", ".join(parts)
 
 
@@ -151,7 +151,7 @@ def summary(accounts: Mapping[str, Settlement], journal: Journal) -> RenderableT
         title: sum(row[title] for row in rows.values())
         for title in ("accepted", *STATES, "LOST", "repeats")
     }
-    # States in which nothing is only make the table wide.
+    # Empty states would only make the table wider.
     titles = [t for t, n in sums.items() if n or t not in ("sending", "exhausted", "cancelled")]
     table = _table("customer", *titles)
     for name, row in (*rows.items(), ("all", sums)):
@@ -191,8 +191,8 @@ def verdict(accounts: Mapping[str, Settlement], journal: Journal) -> Text:
         style="bold green" if good else "bold red",
     )
     if strangers:
-        text.append(f"\n{strangers:,} reports came that nobody had submitted")
+        text.append(f"\n{strangers:,} reports arrived that nobody had submitted")
     for name, account in accounts.items():
         if account.lost:
-            text.append(f"\nlost of {name}: {', '.join(account.lost)}")
+            text.append(f"\nlost for {name}: {', '.join(account.lost)}")
     return text

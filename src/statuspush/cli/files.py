@@ -1,4 +1,4 @@
-"""Files that a person names on the command line; ``-`` is stdin."""
+"""Files named on the command line; ``-`` is stdin."""
 
 import sys
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from statuspush.core.errors import InputError
 
 @contextmanager
 def opened(file: str) -> Iterator[BinaryIO]:
-    """The file, or stdin, for reading bytes; raises InputError in the system's words."""
+    """The file, or stdin, for reading bytes; raises InputError with the system's message."""
     if file == "-":
         # Without Python's buffer: a thread that waits for a pipe would hold the buffer's lock,
         # and the interpreter could not exit.

@@ -1,4 +1,4 @@
-"""``statuspush inbox``: what a receiver keeps, and what its handlers were given up with."""
+"""``statuspush inbox``: what a receiver keeps, and where its handlers failed for good."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import sqlite3
 
 app = typer.Typer(
-    help="Look into a receiver's inbox; the receiver may run meanwhile.", no_args_is_help=True
+    help="Look into a receiver's inbox, even while the receiver runs.", no_args_is_help=True
 )
 
 _SCHEME: Final = "sqlite:///"
@@ -54,13 +54,13 @@ def list_troubles(
     inbox: InboxUrl = _DEFAULT,
     *,
     everything: Annotated[
-        bool, typer.Option("--all", help="Also what will be tried again by itself.")
+        bool, typer.Option("--all", help="Also reports that will be tried again.")
     ] = False,
     sid: Annotated[str | None, typer.Option(help="Only this report.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, metavar="N")] = 100,
     json: JsonFlag = False,
 ) -> None:
-    """List the dead letters: reports that a handler was given up with, the newest first."""
+    """List the dead letters: reports whose handler failed for good, newest first."""
     from statuspush.core.lines import read_line  # noqa: PLC0415
     from statuspush.receiver.inbox import ledger  # noqa: PLC0415
 
@@ -102,7 +102,7 @@ def find(
     *,
     limit: Annotated[int, typer.Option(min=1, max=10_000, metavar="N")] = 100,
 ) -> None:
-    """Print the reports with this sid, number or uid as JSON lines, the newest first.
+    """Print the reports with this sid, number or uid as JSON lines, newest first.
 
     Exit status 1 if there is none within the window.
     """
@@ -122,7 +122,7 @@ def find(
 
 
 def replay(ids: Ids = None, inbox: InboxUrl = _DEFAULT, *, everything: All = False) -> None:
-    """Have dead letters handled again, with all their attempts; a running receiver sees it soon."""
+    """Have dead letters handled again, with all attempts; a running receiver notices soon."""
     from statuspush.receiver.inbox import ledger  # noqa: PLC0415
 
     now = round(datetime.now(UTC).timestamp() * 1000)

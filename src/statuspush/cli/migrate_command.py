@@ -11,7 +11,7 @@ from statuspush.core.errors import InputError
 from statuspush.extras import require_server
 
 EXAMPLES: Final = examples(
-    "statuspush migrate --check    [dim]is there something to do? exit status 1 if so[/dim]",
+    "statuspush migrate --check    [dim]exit status 1 if there is something to do[/dim]",
     "statuspush migrate --database sqlite:////var/lib/statuspush/statuspush.db",
 )
 
@@ -23,9 +23,9 @@ def migrate(
 ) -> None:
     """Bring the database to the schema of this version.
 
-    "serve" does this by itself at its start; this command is for those who want it to happen at a
-    time of their choosing. The service must be stopped. A database of a newer version is refused,
-    never changed; keep a copy of the file if you may want to go back.
+    "serve" does this itself when it starts; this command is for those who want to choose the time.
+    The service must be stopped. A database of a newer version is refused, never changed; keep a
+    copy of the file if you may want to go back.
     """
     require_server("statuspush migrate")
     from statuspush.storage.file import migrate_file, schema_version  # noqa: PLC0415

@@ -16,7 +16,7 @@ def takes_push_settings(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command a flag for each setting of an account.
 
     The parameter :data:`GIVEN` of the command receives the words of those that were given, by the
-    setting's name, at least one word each; its other parameters are its own.
+    setting's name, at least one word each; its other parameters are unaffected.
     """
     own = inspect.signature(command, eval_str=True).parameters.values()
     positional = [p for p in own if p.kind is not p.KEYWORD_ONLY]
@@ -43,8 +43,8 @@ def takes_push_settings(command: Callable[..., None]) -> Callable[..., None]:
 def changes_of(given: dict[str, list[str]]) -> dict[str, object]:
     """The body of a change, as the API takes it, from the words of :func:`takes_push_settings`.
 
-    Raises :class:`~statuspush.core.errors.InputError` for what the service would refuse, in the
-    words of the service.
+    Raises :class:`~statuspush.core.errors.InputError` for what the service would refuse, with the
+    service's message.
     """
     forms = {setting.name: setting.form for setting in PUSH_SETTINGS}
     changes = {name: forms[name].parse(words) for name, words in given.items()}
@@ -53,7 +53,7 @@ def changes_of(given: dict[str, list[str]]) -> dict[str, object]:
 
 
 def _parameter(setting: PushSetting) -> str:
-    # Commands have parameters of their own, of which one is --service, the "url".
+    # Commands have other parameters, and one of them, --service, is named "url".
     return f"push_{setting.name}"
 
 

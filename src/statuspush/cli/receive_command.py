@@ -1,4 +1,4 @@
-"""``statuspush receive``: a receiver for pushes, with nothing to write."""
+"""``statuspush receive``: a ready-made receiver for pushes."""
 
 import logging
 import sys
@@ -11,7 +11,7 @@ from statuspush.cli.terminal import examples, note
 from statuspush.core.errors import InputError
 
 EXAMPLES: Final = examples(
-    "statuspush receive                                   [dim]one JSON object a line[/dim]",
+    "statuspush receive                                   [dim]one JSON object per line[/dim]",
     "statuspush receive --host 0.0.0.0 --to jsonl:/var/lib/voice",
     "statuspush receive --to postgresql://app:…@db/calls/voice_status --token acme=…",
     "STATUSPUSH_RECEIVE_SECRET=whsec_… statuspush receive --to 'command:./handle.sh'",
@@ -30,7 +30,7 @@ def receive(
         list[str] | None,
         typer.Option(
             metavar="SINK",
-            help="Where reports are handed on to; repeatable. stdout, jsonl:DIR, command:CMD, "
+            help="Where reports are passed on to; repeatable. stdout, jsonl:DIR, command:CMD, "
             "http(s)://…, postgresql://…/DB/TABLE, python:MODULE:FUNCTION, nats://…, kafka://…, "
             "amqp://…, redis://…  [default: stdout]",
         ),
@@ -48,7 +48,7 @@ def receive(
         typer.Option(
             metavar="whsec_…",
             envvar="STATUSPUSH_RECEIVE_SECRET",
-            help="Ask for signed pushes; two of them while the secret is changed.",
+            help="Require signed pushes; give two while the secret is being changed.",
         ),
     ] = None,
     allow: Annotated[
@@ -56,20 +56,21 @@ def receive(
         typer.Option(metavar="NETWORK", help="Addresses that may push; repeatable."),
     ] = None,
     max_body_bytes: Annotated[
-        int, typer.Option(min=1024, metavar="N", help="Larger pushes get a 413.")
+        int,
+        typer.Option(min=1024, metavar="N", help="Most bytes of a push; larger ones get a 413."),
     ] = 4 << 20,
     window_hours: Annotated[
         float, typer.Option(min=1, metavar="N", help="How long a repeat is recognised.")
     ] = 72,
-    zone: Annotated[str, typer.Option(help="Zone of user_receive_time.")] = "Asia/Shanghai",
+    zone: Annotated[str, typer.Option(help="Time zone of user_receive_time.")] = "Asia/Shanghai",
 ) -> None:
-    """Take pushes, keep them, acknowledge them, and hand each report on.
+    """Receive pushes, store them, acknowledge them, and pass each report on.
 
-    A push is on disk before it is acknowledged. A report that can't be handed on waits, and is
-    handed on in order when the other side is back. A repeat is acknowledged and not handed on
-    again. What is not a push gets a 4xx with the reason.
+    A push is on disk before it is acknowledged. A report that can't be passed on waits, and is
+    passed on in order when the other side is back. A repeat is acknowledged and not passed on
+    again. Anything that is not a push gets a 4xx with the reason.
 
-    Health: /healthz, /readyz, /metrics. SIGTERM and Ctrl-C stop in order; kill -9 loses nothing.
+    Health: /healthz, /readyz, /metrics. SIGTERM and Ctrl-C stop cleanly; kill -9 loses nothing.
     """
     from statuspush.receiver.gate import Gate  # noqa: PLC0415 - the server is heavy
     from statuspush.receiver.service import ReceiverSettings, run  # noqa: PLC0415

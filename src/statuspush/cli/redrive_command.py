@@ -1,4 +1,4 @@
-"""``statuspush redrive``: another round for pushes, because a person asks for it."""
+"""``statuspush redrive``: send pushes again, because a person asks for it."""
 
 from typing import Annotated, Final
 from urllib.parse import quote
@@ -23,12 +23,14 @@ def redrive(
     ] = None,
     *,
     account: Annotated[
-        str | None, typer.Option(metavar="ACCOUNT", help="Or the pushes of an account.")
+        str | None, typer.Option(metavar="ACCOUNT", help="All pushes of an account.")
     ] = None,
     since: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Made at this time or later (ISO 8601).")
+        str | None, typer.Option(metavar="TIME", help="Created at this time or later (ISO 8601).")
     ] = None,
-    until: Annotated[str | None, typer.Option(metavar="TIME", help="Made before this.")] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Created before this time.")
+    ] = None,
     state: Annotated[
         list[str] | None,
         typer.Option(
@@ -47,7 +49,7 @@ def redrive(
     if (push is None) == (account is None):
         raise InputError("give a push id, or --account")
     if push is not None and (since or until or state):
-        raise InputError("--since, --until and --state choose among the pushes of an --account")
+        raise InputError("--since, --until and --state select among the pushes of an --account")
     with ApiClient(url, token) as service:
         if push is not None:
             answer = service.call("POST", f"/v1/pushes/{quote(push, safe='')}/redrive")

@@ -1,4 +1,4 @@
-"""``statuspush send``: one push to any URL, as the contract says, and the verdict."""
+"""``statuspush send``: one push to any URL, as the contract defines it, and the verdict."""
 
 import asyncio
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ EXAMPLES: Final = examples(
 
 _ZONE: Final = "Asia/Shanghai"
 _ACCOUNT: Final = "send"
-"""Reports need an owner to be checked; it is not part of a push."""
+"""Reports need an account to be checked; it is not part of a push."""
 
 
 def send(
@@ -51,7 +51,8 @@ def send(
     ] = None,
     attempt: Annotated[int, typer.Option(min=1, metavar="N", help="What X-Push-Attempt says.")] = 1,
     timeout: Annotated[
-        float, typer.Option(min=0.05, max=300, metavar="SECONDS", help="Limit for all of it.")
+        float,
+        typer.Option(min=0.05, max=300, metavar="SECONDS", help="Limit for the whole request."),
     ] = 15.0,
     connect_timeout: Annotated[
         float, typer.Option(min=0.05, max=300, metavar="SECONDS", help="Limit for connecting.")
@@ -66,7 +67,7 @@ def send(
     lang: LangFlag = None,
     json: JsonFlag = False,
 ) -> None:
-    """Push reports to a URL once, and say what its answer means.
+    """Push reports to a URL once, and say what the answer means.
 
     The request is the one the service would send, by the same code. Nothing is stored and
     nothing is retried. Exit status 0 if the push was acknowledged, 1 if not.
@@ -119,7 +120,7 @@ async def _send(push: _Push, *, allow_private: bool) -> tuple["Verdict", float, 
     from statuspush.transport import AddressGuard, Transport  # noqa: PLC0415
     from statuspush.transport.guard import ANYWHERE  # noqa: PLC0415
 
-    # A person at the keyboard calls their own endpoint; the guard is against customers' URLs.
+    # A person at the keyboard calls their own endpoint; the guard is for customers' URLs.
     transport = Transport(guard=AddressGuard(ANYWHERE if allow_private else ()))
     request = push.request()
     began = perf_counter()

@@ -22,9 +22,9 @@ def serve(loaded: Loaded) -> None:
     """Run the service until it is told to stop.
 
     Every flag is also a variable (--port: STATUSPUSH_PORT) and a key of statuspush.toml (port).
-    A flag wins over a variable, a variable over the file. See what holds: statuspush config
+    A flag wins over a variable, a variable over the file. See the result: statuspush config
 
-    SIGTERM and Ctrl-C drain: nothing more is accepted, sends under way are finished and recorded.
+    SIGTERM and Ctrl-C drain: nothing more is accepted, sends in progress are finished and recorded.
     kill -9 and power cuts lose nothing either. Open http://127.0.0.1:8080/docs for the API.
     """
     require_server("statuspush serve")

@@ -20,7 +20,7 @@ def takes_settings(*names: str) -> Callable[[Callable[..., None]], Callable[...,
     """Give a command ``--config`` and the flags of these settings.
 
     The command's first parameter receives the :class:`~statuspush.config.Loaded`; its other
-    parameters are flags of its own. All settings are loaded and checked, whichever are flags.
+    parameters stay its own. All settings are loaded and checked, whichever of them are flags.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
@@ -56,14 +56,14 @@ def _flag(name: str) -> inspect.Parameter:
         show_default=False,
         rich_help_panel="Settings",
     )
-    # Text, not the type of the setting: the table's parsers serve all four places alike.
+    # Text, not the type of the setting: the table's parsers serve all four sources alike.
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, option]
     )
 
 
 def _default(value: object) -> str:
-    """The default as typer would write it, were it the flag's and not the table's."""
+    """The default as typer would write it if it knew it."""
     if value in (None, []):
         return ""
     # The backslash keeps rich from taking it for markup.

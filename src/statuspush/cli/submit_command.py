@@ -1,4 +1,4 @@
-"""``statuspush submit``: hand a file of reports in to a running service."""
+"""``statuspush submit``: submit a file of reports to a running service."""
 
 import asyncio
 import os
@@ -39,40 +39,40 @@ def submit(
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="The reports; - is stdin.")],
     *,
     account: Annotated[
-        str | None, typer.Option(metavar="ACCOUNT", help="Whose reports are those that don't say.")
+        str | None, typer.Option(metavar="ACCOUNT", help="Account for reports that name none.")
     ] = None,
     form: Annotated[
-        Format, typer.Option("--format", help="auto goes by the file's ending or first character.")
+        Format, typer.Option("--format", help="auto goes by the file name or the first character.")
     ] = Format.AUTO,
     batch: Annotated[
-        int, typer.Option(min=1, max=10_000, metavar="N", help="Reports in a request.")
+        int, typer.Option(min=1, max=10_000, metavar="N", help="Reports per request.")
     ] = 1000,
     jobs: Annotated[int, typer.Option(min=1, max=64, metavar="N", help="Concurrent requests.")] = 2,
     skip_invalid: Annotated[
-        bool, typer.Option("--skip-invalid", help="Leave refused reports out instead of stopping.")
+        bool, typer.Option("--skip-invalid", help="Skip refused reports instead of stopping.")
     ] = False,
     patience: Annotated[
         float,
         typer.Option(
-            min=0, metavar="SECONDS", help="How long to ask a service that is busy or away again."
+            min=0, metavar="SECONDS", help="How long to retry while the service is busy or away."
         ),
     ] = 300,
     json: JsonFlag = False,
     url: UrlFlag = DEFAULT_URL,
     token: TokenFlag = None,
 ) -> None:
-    """Hand a file of reports in to a running service; a repeat is harmless.
+    """Submit a file of reports to a running service; repeating it is harmless.
 
     JSON (an array, or objects one after the other), JSON lines, or CSV whose first line names
     the columns: account, sid, uid, user_receive_time, duration, error_msg, mobile, report_status.
-    Empty cells of uid and error_msg are null. Files of any size: they are never read whole.
+    Empty cells of uid and error_msg are null. Files may have any size: they are never read whole.
 
-    Interrupted? Run it again: reports that are in already are counted as duplicates. Reports of
+    Interrupted? Run it again: reports that are already in are counted as duplicates. Reports of
     one account are accepted in the order of the file, whatever --jobs is. A batch with mistakes
     is refused as a whole; the mistakes are printed with their lines and the exit status is 1.
     """
     plan_headers = authorization(token)
-    # After the cheap checks, for an HTTP client takes a tenth of a second.
+    # After the cheap checks, because importing an HTTP client takes a tenth of a second.
     from statuspush.intake.upload import UploadCounts, UploadPlan  # noqa: PLC0415
 
     service = base_url(url)
@@ -140,7 +140,7 @@ def _progress(
     from rich.text import Text  # noqa: PLC0415
 
     class Reports(ProgressColumn):
-        """Reports that are in, how many came in a second, and how long the rest will take."""
+        """Reports that are in, reports per second, and how long the rest will take."""
 
         def render(self, task: Task) -> Text:
             done = tally.accepted + tally.duplicates
@@ -151,7 +151,7 @@ def _progress(
             return Text(text)
 
     class Position(ProgressColumn):
-        """How far the file is read: the bar follows the file, not a count nobody knows."""
+        """How far the file is read: the bar follows the file, whose report count nobody knows."""
 
         def render(self, task: Task) -> Text:
             task.completed = source.bytes_read
@@ -207,5 +207,5 @@ def _summarize(tally: "UploadCounts", seconds: float, *, json: bool) -> None:
     if tally.stopped:
         note(
             "stopped: fix these lines and run the same command again, or leave them out with "
-            "--skip-invalid; reports that are in already are recognised as duplicates"
+            "--skip-invalid; reports that are already in are recognised as duplicates"
         )

@@ -32,7 +32,7 @@ def examples(*lines: str) -> str:
 
 
 def add_command(app: typer.Typer, name: str, epilog: str, command: Callable[..., None]) -> None:
-    """Give the function to the app as a command, with its docstring as help.
+    """Add the function to the app as a command, with its docstring as help.
 
     The lines of a paragraph are joined, so that help is wrapped to the width of the terminal and
     not to that of the source.
@@ -45,7 +45,7 @@ def add_command(app: typer.Typer, name: str, epilog: str, command: Callable[...,
 def console() -> "Console":
     """The console of stdout: colours on a terminal only, no guesses about what to highlight.
 
-    Not on a terminal lines are as long as they need to be, so that grep and awk see whole cells.
+    Without a terminal, lines are as long as they need to be, so that grep and awk see whole cells.
     """
     from rich.console import Console  # noqa: PLC0415 - not needed for --json
 
@@ -78,7 +78,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
         numbers = bool(filled) and all(isinstance(cell, int | float) for cell in filled)
         table.add_column(title, justify="right" if numbers else "left", overflow="fold")
     for row in cells:
-        # Text, not str: a name of an account or an answer of an endpoint is never markup.
+        # Text, not str: an account's name or an endpoint's answer is never markup.
         table.add_row(*(Text(shown(cell)) for cell in row))
     console().print(table, crop=False)
 
@@ -111,7 +111,7 @@ def age(seconds: float | None) -> str | None:
 
 
 def language_of(asked: str | None, environ: Any = os.environ) -> Language:
-    """The language of texts for people: what ``--lang`` asks for, else that of the locale."""
+    """The language of texts for people: that of ``--lang``, else that of the locale."""
     if asked is None:
         names = ("LC_ALL", "LC_MESSAGES", "LANG")
         asked = next((environ[name] for name in names if environ.get(name)), "")
@@ -119,5 +119,5 @@ def language_of(asked: str | None, environ: Any = os.environ) -> Language:
 
 
 def stderr_is_terminal() -> bool:
-    """Whether a person watches; only then is there a progress bar."""
+    """Whether a person is watching; only then is there a progress bar."""
     return sys.stderr.isatty()

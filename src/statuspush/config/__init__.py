@@ -6,8 +6,8 @@ A setting comes from the first of these that names it: a flag of ``statuspush se
 ``--retry-interval-seconds``, the variable ``STATUSPUSH_RETRY_INTERVAL_SECONDS`` and the key
 ``retry_interval_seconds``; so for all of them.
 
-:func:`load` reports everything that is wrong at once. A key or variable that belongs to no
-setting is an error too: a misspelt setting that is silently ignored shows only when it matters.
+:func:`load` reports everything that is wrong together. A key or variable that belongs to no
+setting is an error too: a misspelt one that is silently ignored shows only when it matters.
 """
 
 from statuspush.config.load import ConfigError, Loaded, load

@@ -1,4 +1,4 @@
-"""Settings from flags, variables, file and defaults; everything wrong is told at once."""
+"""Settings from flags, variables, file and defaults; all mistakes are reported together."""
 
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ TOOL_VARIABLES: Final[Mapping[str, str]] = {
     "STATUSPUSH_VENV": "where ./dev keeps the virtual environment",
     "STATUSPUSH_PYTHON": "which Python ./dev makes it with",
 }
-"""Variables with our prefix that are no settings of the service, and what they are for."""
+"""Variables with our prefix that are not settings of the service, and what they are for."""
 
 
 class ConfigError(InputError):
@@ -54,12 +54,12 @@ class Loaded:
 def load(
     flags: Mapping[str, object], environ: Mapping[str, str], toml_path: Path | None = None
 ) -> Loaded:
-    """Settings from all four places, the first that names a setting winning.
+    """Settings from all four sources; the first that names a setting wins.
 
     ``flags`` maps names of settings to texts; None stands for a flag that was not given.
     ``toml_path`` is the file of ``--config``; without it STATUSPUSH_CONFIG names the file, else
-    ``statuspush.toml`` in the working directory is read if it is there. Raises
-    :class:`ConfigError` with everything that is wrong, also with values that a flag overrides.
+    ``statuspush.toml`` in the working directory is read if it exists. Raises
+    :class:`ConfigError` with everything that is wrong, including values that a flag overrides.
     """
     if strangers := flags.keys() - SETTINGS.keys():
         raise TypeError(f"no settings: {strangers}")
@@ -94,7 +94,7 @@ def load(
 
 
 def _read_file(named: Path | None, problems: list[str]) -> Mapping[str, object]:
-    """Keys of the file; a file that nobody named may be missing."""
+    """Keys of the file, which may be missing unless it was named."""
     path = named or Path(FILE_NAME)
     try:
         keys = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -105,7 +105,7 @@ def _read_file(named: Path | None, problems: list[str]) -> Mapping[str, object]:
     except OSError as error:
         problems.append(f"{path}: can't be read: {error.strerror}")
         return {}
-    except ValueError as error:  # of TOML or UTF-8; it tells line and column
+    except ValueError as error:  # of TOML or UTF-8; it gives line and column
         problems.append(f"{path}: {error}")
         return {}
     for key in sorted(keys.keys() - SETTINGS.keys()):

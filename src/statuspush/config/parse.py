@@ -20,7 +20,7 @@ MIB: Final = 1024 * 1024
 
 
 def text(raw: object) -> str:
-    """A text without white space around it; any parser of a secret may rely on its silence."""
+    """A text without white space around it; errors never repeat it, so secrets may be parsed."""
     if not isinstance(raw, str):
         raise ValueError(f"must be a text, not of type {type(raw).__name__}")
     if not raw.strip():
@@ -66,7 +66,7 @@ def number(least: float, most: float, unit: str) -> Parser:
 
 
 def size(least: int) -> Parser:
-    """A number of bytes, in a text also with the unit KiB, MiB or GiB."""
+    """A number of bytes; a text may carry the unit KiB, MiB or GiB."""
     units = {"KIB": 1024, "MIB": MIB, "GIB": 1024 * MIB}
 
     def parse(raw: object) -> int:
@@ -95,7 +95,7 @@ def word(*words: str) -> Parser:
 
 
 def host(raw: object) -> str:
-    """An address or name to listen on, without port; brackets around IPv6 are taken off."""
+    """An address or name to listen on, without port; brackets around IPv6 are removed."""
     name = text(raw).removeprefix("[").removesuffix("]")
     if "/" in name or any(c.isspace() for c in name) or name.count(":") == 1:
         raise ValueError(f"must be a bare address or name, such as 127.0.0.1 or ::, not {raw!r}")
@@ -103,13 +103,13 @@ def host(raw: object) -> str:
 
 
 def database(raw: object) -> str:
-    """A URL ``sqlite:///FILE``; the file itself is opened, and judged, by the engine."""
+    """A URL ``sqlite:///FILE``; the engine opens and checks the file itself."""
     url = text(raw)
     scheme, separator, rest = url.partition("://")
     if separator and scheme.lower().startswith(("postgres", "postgresql")):
         raise ValueError("names PostgreSQL, which comes later; this version stores in SQLite")
     if scheme != "sqlite" or not rest.startswith("/"):
-        # Only the scheme is repeated: the rest of a foreign URL may hold a password.
+        # Only the scheme is repeated: the rest of an unknown URL may hold a password.
         raise ValueError(
             "must be sqlite:///FILE (below the working directory) or sqlite:////FILE (from the"
             + (f" root); {scheme!r} is no engine of this version" if separator else " root)")
@@ -142,13 +142,13 @@ def networks(raw: object) -> tuple[Network, ...]:
         try:
             found.append(ip_network(part))
         except ValueError as error:
-            # "10.0.0.1/8 has host bits set" says it well; the rest of ipaddress's words too.
+            # ipaddress's own messages, such as "10.0.0.1/8 has host bits set", are clear.
             raise ValueError(f"holds a wrong network: {error}") from None
     return tuple(found)
 
 
 def timezone(raw: object) -> ZoneInfo:
-    """A zone of the IANA data base."""
+    """A zone of the IANA database."""
     name = text(raw)
     try:
         return ZoneInfo(name)
@@ -159,7 +159,7 @@ def timezone(raw: object) -> ZoneInfo:
 
 
 def proxy(raw: object) -> str:
-    """An HTTP proxy, perhaps with user and password."""
+    """An HTTP proxy, with optional user and password."""
     url = text(raw)
     try:
         parts = urlsplit(url)
@@ -172,7 +172,7 @@ def proxy(raw: object) -> str:
 
 
 def file(raw: object) -> Path:
-    """An existing file; what is in it is judged by who reads it."""
+    """An existing file; whoever reads it checks its content."""
     path = Path(text(raw))
     if not path.is_file():
         raise ValueError(f"must name a file; there is none at {str(path)!r}")

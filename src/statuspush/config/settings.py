@@ -1,4 +1,4 @@
-"""The table of settings: the fields of :class:`Settings`, and what is known of each."""
+"""The table of settings: the fields of :class:`Settings`, and what is known about each."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -37,13 +37,13 @@ def _masked_userinfo(value: str | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What is known of one setting besides its value."""
+    """What is known about one setting besides its value."""
 
     name: str
     """Name of the field and of the key in the file."""
     default: Any
     parse: Parser
-    """From a flag, variable or key to the value; raises ValueError with words for a person."""
+    """From a flag, variable or key to the value; raises ValueError with a readable message."""
     show: Callable[[Any], Any]
     """From the value to what may be printed: a text, number, list of texts, or None."""
     secret: bool
@@ -67,13 +67,13 @@ def _setting(
     default: T,
     parse: Parser,
     metavar: str,
-    help: str,  # noqa: A002 - the word of every command line library
+    help: str,  # noqa: A002 - the word that every command line library uses
     help_zh: str,
     *,
     show: Callable[[Any], Any] = _plain,
     secret: bool = False,
 ) -> T:
-    """A row of the table, as a field that stays out of ``repr`` (so of logs) when secret."""
+    """A row of the table, as a field that stays out of ``repr``, so out of logs, when secret."""
     about = {
         "parse": parse,
         "metavar": metavar,
@@ -228,21 +228,21 @@ class Settings:
 
     @property
     def database_path(self) -> Path:
-        """The SQLite file; a relative one counts from the working directory."""
+        """The SQLite file; a relative path starts at the working directory."""
         return Path(self.database.removeprefix("sqlite:///"))
 
     @property
     def retry_interval_ms(self) -> int | None:
         """The interval in milliseconds, for all kinds of report.
 
-        ``None`` when it is left at the contract's: then each kind has its own.
+        ``None`` when it is left at the default: then each kind uses its own.
         """
         if self.retry_interval_seconds == VOICE_STATUS.retry_interval_seconds:
             return None
         return round(self.retry_interval_seconds * 1000)
 
     def warnings(self) -> tuple[str, ...]:
-        """What is allowed but seldom meant, in sentences for the log of the start."""
+        """What is allowed but seldom meant, as sentences for the log at startup."""
         least = VOICE_STATUS.retry_interval_seconds
         if self.retry_interval_seconds < least:
             return (

@@ -1,4 +1,4 @@
-"""The reports of one submission as the store takes them in: stored form and fingerprints.
+"""The reports of one submission as the store takes them: stored form and fingerprints.
 
 A batch is made where the submission was checked, so that an engine neither writes JSON nor
 hashes text, and it pickles as five flat values.
@@ -16,7 +16,7 @@ import xxhash
 from statuspush.core.kinds.kind import SEARCH_KEYS, Kind, S
 
 NO_TEXT: Final = 0
-"""Stands where a report has no text under a search key; no text has it as its fingerprint."""
+"""Means that a report has no text under a search key; no text has this fingerprint."""
 
 _hash: Final = xxhash.xxh3_64_intdigest
 _pack_one: Final = Struct(f"={SEARCH_KEYS}Q").pack
@@ -26,7 +26,7 @@ class Batch(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The reports of one submission, grouped by account; made by :func:`make_batch`."""
 
     kind: str
-    """Name of the kind of all the reports; of those of several submissions, of the first."""
+    """Name of the reports' kind; for several submissions joined, that of the first."""
     accounts: list[str]
     """Each account once, in the order of its first report."""
     counts: list[int]
@@ -43,7 +43,7 @@ class Batch(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 def fingerprint(text: str) -> int:
-    """64 bits, never 0, that stand for a text; whoever finds a report by them compares texts."""
+    """64 bits, never 0, that stand for a text; a report found by them has its text compared."""
     try:
         return _hash(text.encode()) or 1
     except UnicodeEncodeError:  # half a surrogate pair, which JSON can spell
@@ -51,7 +51,7 @@ def fingerprint(text: str) -> int:
 
 
 def fingerprints(reports: Sequence[Any], kind: Kind[Any]) -> bytes:
-    """Give what an engine finds reports by: 8 bytes per search key, in the machine's byte order.
+    """What an engine finds reports by: 8 bytes per search key, in the machine's byte order.
 
     First all reports' unique ids, then all values of the second search key, then of the third;
     :data:`NO_TEXT` where a report or its kind has none. ``reports`` are submitted reports, or
@@ -93,7 +93,7 @@ def make_batch(submissions: Sequence[S], kind: Kind[S]) -> Batch:
 def join_batches(batches: Sequence[Batch]) -> Batch:
     """The reports of several submissions, in their order, as one batch.
 
-    An account that several have occurs as often.
+    An account that occurs in several of them occurs as often in the result.
     """
     return Batch(
         batches[0].kind,
@@ -119,12 +119,12 @@ def join_keys(keys: Sequence[bytes]) -> bytes:
 
 
 def no_fingerprints(reports: int) -> bytes:
-    """The same for reports that nobody looks for."""
+    """Fingerprints of reports that nobody looks for."""
     return array("Q", [NO_TEXT] * (SEARCH_KEYS * reports)).tobytes()
 
 
 def _batch_of_one(report: S, kind: Kind[S]) -> Batch:
-    """The same at two thirds of the cost: a platform may submit every report by itself."""
+    """:func:`make_batch` at two thirds of the cost: a platform may submit reports one by one."""
     one, two, three = kind.texts_of(report)
     try:
         keys = _pack_one(

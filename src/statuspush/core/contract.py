@@ -13,7 +13,7 @@ class Wire(StrEnum):
 
 
 class Mode(StrEnum):
-    """The three positions of an account's push interface (contract section 1)."""
+    """The three modes of an account's push interface (contract section 1)."""
 
     OFF = "off"
     ON = "on"

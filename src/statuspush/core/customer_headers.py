@@ -1,4 +1,4 @@
-"""Headers that a customer wants on each push: which names and values may be set."""
+"""Headers that a customer may add to each push: which names and values are allowed."""
 
 import re
 from typing import Final
@@ -47,8 +47,8 @@ def validate_header(name: str, value: str) -> None:
             itself needs: Host, Content-Length, Transfer-Encoding, Connection, Keep-Alive,
             User-Agent, Accept, Accept-Encoding, Content-Type, Expect, TE, Upgrade, Trailer,
             X-Push-Attempt, and all that begin with Proxy- or webhook-.
-        value: at most 4096 characters of latin-1 without control characters, in which CR, LF
-            and NUL would be the dangerous ones; no white space at either end.
+        value: at most 4096 characters of latin-1 without control characters (CR, LF and NUL are
+            the dangerous ones) and without white space at either end.
 
     Raises:
         InvalidHeader: with the reason.

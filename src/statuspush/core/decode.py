@@ -1,7 +1,7 @@
 """Form body to reports: the tolerant decoder of contract section 6.
 
 Senders encode once, twice or three times, and write a space as ``+`` or as ``%20``. The decoder
-takes one encoding off after another until what remains is JSON, so it needs to know neither.
+removes one encoding after another until what remains is JSON, so it needs to know neither.
 """
 
 import json
@@ -15,7 +15,7 @@ from statuspush.core.errors import InputError
 from statuspush.core.kinds.kind import Kind
 
 MAX_ENCODINGS: Final = 5
-"""Most encodings taken off; three occur in the field, the bound keeps hostile bodies cheap."""
+"""Most encodings removed; three occur in the field, the bound keeps hostile bodies cheap."""
 
 _BOM: Final = b"\xef\xbb\xbf"
 
@@ -30,7 +30,7 @@ class Reason(StrEnum):
     NOT_JSON = "not_json"
     NOT_REPORTS = "not_reports"
     NO_SID = "no_sid"
-    """A report is without its kind's unique id."""
+    """A report lacks its kind's unique id."""
 
 
 class NotAPush(InputError):
@@ -45,11 +45,11 @@ class NotAPush(InputError):
 def decode(
     body: bytes, kind: Kind[Any], content_type: str | None = None
 ) -> list[dict[str, object]]:
-    """Read the reports out of a push, whatever way its sender encodes (contract section 6).
+    """Read the reports in a push, however its sender encodes (contract section 6).
 
-    ``body`` is the form as it came, never decoded before. Bare JSON without the parameter is taken
-    as well, and recognised by its ``content_type``, when given, even if it does not look like it.
-    Returns the reports in order as they were sent: unknown keys are kept, missing ones stay
+    ``body`` is the form as it came, not decoded before. Bare JSON without the parameter is
+    accepted too, and recognised by its ``content_type``, if given, even if it does not look like
+    JSON. Returns the reports in order, as they were sent: unknown keys are kept, missing ones stay
     missing; only a unique id (``sid``) sent as a number becomes a string. Raises
     :class:`NotAPush`.
 
@@ -79,7 +79,7 @@ def _parameter(body: bytes, content_type: str | None, kind: Kind[Any]) -> bytes:
 
 
 def _parsed(value: bytes) -> dict[str, object] | list[object]:
-    """Take off encodings until the text is a JSON object or array."""
+    """Remove encodings until the text is a JSON object or array."""
     failure = NotAPush(Reason.NOT_JSON, "the parameter holds neither a JSON object nor an array")
     for _ in range(MAX_ENCODINGS + 1):
         if value.removeprefix(_BOM).lstrip().startswith((b"[", b"{")):
@@ -91,7 +91,7 @@ def _parsed(value: bytes) -> dict[str, object] | list[object]:
             break
         decoded = _percent_decoded(value)
         if decoded is None:
-            # Where JSON has been seen but is broken, its "50%" is not the mistake to report.
+            # Once JSON has been seen but is broken, a "50%" in it is not the mistake to report.
             if value.lstrip().startswith((b"[", b"{")):
                 break
             raise NotAPush(
@@ -122,18 +122,18 @@ def _json(text: bytes) -> dict[str, object] | list[object]:
 
 
 def _percent_decoded(text: bytes) -> bytes | None:
-    """Take one percent-encoding off; ``None`` when an escape is malformed.
+    """Remove one percent-encoding; ``None`` when an escape is malformed.
 
-    A ``+`` is a space only where no ``%20`` occurs beside it: a sender writes its spaces one way or
-    the other, every report has one in its time, and whoever writes ``%20`` means plus by ``+``.
-    A literal ``%20`` of the text cannot be mistaken for it, being ``%2520`` at this level.
+    A ``+`` is a space only where no ``%20`` occurs: a sender writes its spaces one way or the
+    other, every report has one in its time, and whoever writes ``%20`` means a plus by ``+``.
+    A literal ``%20`` of the text cannot be mistaken for it: at this level it is ``%2520``.
     """
     if b"+" in text and b"%20" not in text:
         text = text.replace(b"+", b" ")
     if b"%" not in text:
         return text
     # Quoted-printable is percent-encoding with "=" for "%", and has a decoder in C. What differs:
-    # it takes "=" before a line end for a soft line break, and passes over malformed escapes.
+    # it takes "=" before a line end for a soft line break, and skips malformed escapes.
     if b"%\n" in text or b"%\r" in text:
         return None
     escaped = text.replace(b"=", b"%3D")

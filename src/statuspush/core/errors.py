@@ -1,4 +1,4 @@
-"""One root for every error, with the two branches that matter: theirs and ours.
+"""One root for every error, with the two branches that matter: the caller's fault and ours.
 
 A customer's endpoint that fails is not an error here but a value (:mod:`statuspush.core.ack`).
 """
@@ -19,11 +19,11 @@ class StatuspushError(Exception):
 
 
 class InputError(StatuspushError):
-    """Whoever called us gave something wrong; repeating the call unchanged cannot help."""
+    """The caller's input is wrong; repeating the call unchanged cannot help."""
 
 
 class ServiceError(StatuspushError):
-    """The fault is ours or our machine's; the same call may succeed later."""
+    """The fault is ours or the machine's; the same call may succeed later."""
 
 
 class StoreRefused(ServiceError):
@@ -31,7 +31,7 @@ class StoreRefused(ServiceError):
 
 
 class Overloaded(ServiceError):
-    """More is being accepted at this moment than the configured memory allows."""
+    """More is being accepted right now than the configured memory allows."""
 
     def __init__(self, retry_after: int) -> None:
         super().__init__(

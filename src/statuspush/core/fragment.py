@@ -1,13 +1,13 @@
-"""A report in the form in which it is stored: JSON, with the text that all reports share as bytes.
+"""A report in the form in which it is stored: JSON, its recurring text shortened to single bytes.
 
 A *fragment* is a report's JSON object in ASCII, with ``+`` and ``%`` escaped as well (contract
 section 2, "the wire form that survives every decoder"), in which each run of characters that
 its kind fixes (``,"error_msg":null,"mobile":"``) is written as one control byte. No such byte
 occurs in JSON, so a fragment is spelled out by replacing bytes (:func:`json_lines`), a push body
-likewise (:mod:`statuspush.core.wire`), and plain JSON is a fragment too. It takes half the room
-of the JSON and a quarter less time to write. It holds no line feed: these separate fragments.
+likewise (:mod:`statuspush.core.wire`), and plain JSON is a fragment too. It takes half the space
+of the JSON and a quarter less time to write. It holds no line feed: those separate fragments.
 
-Which byte stands for what, and how fragments are written, is the kind's (``Kind.spelled``,
+The kind defines which byte stands for what, and how fragments are written (``Kind.spelled``,
 ``Kind.fragments``).
 """
 
@@ -32,7 +32,7 @@ def json_array(fragments: bytes, kind: Kind[Any]) -> bytes:
 
 
 def found_in(fragments: bytes, kind: Kind[Any]) -> list[Any]:
-    """Read what fragments can be found by: for each an object with the kind's search keys.
+    """Read what fragments can be found by: for each, an object with the kind's search keys.
 
     :func:`statuspush.core.batch.fingerprints` and ``Kind.texts_of`` take these objects.
     """
@@ -45,5 +45,5 @@ def uniques_in(fragments: bytes, kind: Kind[Any]) -> list[str]:
 
 
 def sample_fragments(kind: Kind[Any]) -> bytes:
-    """Give the kind's sample reports as fragments, separated by line feeds."""
+    """The kind's sample reports as fragments, separated by line feeds."""
     return b"\n".join(kind.fragments(kind.samples))

@@ -1,4 +1,4 @@
-"""Plain words for the person who debugs an endpoint: what came, and what to change.
+"""Plain words for the person who debugs an endpoint: what came back, and what to change.
 
 Each hint is one sentence, chosen by what the sender keeps of an attempt (contract section 3, last
 sentence).
@@ -19,10 +19,10 @@ _ACKNOWLEDGED: Final = Words("acknowledged", "已确认")
 def hint(verdict: Verdict, kind: Kind[Any]) -> Words:
     """Say in one sentence what came back and what to change at the endpoint.
 
-    ``kind`` is that of the push, whose answers may differ.
+    ``kind`` is the push's; kinds may differ in the answers that acknowledge.
 
-    An acknowledged push gives just ``acknowledged``. The words of a library or of the operating
-    system are put in brackets behind the sentence when no answer came.
+    An acknowledged push gives just ``acknowledged``. When no answer came, the message of the
+    library or operating system follows the sentence in brackets.
     """
     words = _words(verdict, kind)
     if verdict.http_status is None and verdict.detail:
@@ -42,8 +42,7 @@ def _words(verdict: Verdict, kind: Kind[Any]) -> Words:  # noqa: PLR0911 PLR0912
         case Outcome.REDIRECT:
             return Words(
                 f"the answer was a redirect (HTTP {status}), which is never followed: enter the "
-                "final URL; often http should be https, or a slash at the end is missing or too "
-                "much",
+                "final URL; often http should be https, or a slash at the end is missing or extra",
                 f"返回了重定向（HTTP {status}），推送不会跟随重定向：请填写最终的 URL，"
                 "常见原因是 http 应为 https，或末尾多了或少了斜杠",
             )
@@ -78,7 +77,7 @@ def _words(verdict: Verdict, kind: Kind[Any]) -> Words:  # noqa: PLR0911 PLR0912
             )
         case Outcome.CONNECT_TIMEOUT:
             return Words(
-                "no connection came about in time: check that a firewall lets our addresses in",
+                "no connection was established in time: check that firewalls let our addresses in",
                 "连接超时：请检查防火墙是否放行了推送来源地址",
             )
         case Outcome.PROXY_FAILED:
@@ -112,7 +111,7 @@ def _words(verdict: Verdict, kind: Kind[Any]) -> Words:  # noqa: PLR0911 PLR0912
             )
         case Outcome.INTERRUPTED:
             return Words(
-                "our own process ended during the send, the push is sent again and this send does "
+                "our own process ended during the send: the push is sent again and this send does "
                 "not count; the endpoint may see it twice",
                 "发送过程中我方进程中断，将重新推送且本次不计次数；接收端可能收到两次",
             )
@@ -136,7 +135,7 @@ def _wrong_answer(answer: bytes, detail: str, kind: Kind[Any]) -> Words:  # noqa
         )
     if not text:
         return Words(
-            f"the answer is empty: answer the bare text {word}",
+            f"the answer is empty: answer with the bare text {word}",
             f"应答为空：请返回文本 {word}",
         )
     if text[:1] == b"<":
@@ -147,7 +146,7 @@ def _wrong_answer(answer: bytes, detail: str, kind: Kind[Any]) -> Words:  # noqa
         )
     if text[:1] in (b"{", b"["):
         return Words(
-            f"the answer is JSON: answer the bare string {word} instead",
+            f"the answer is JSON: answer with the bare string {word} instead",
             f"应答是 JSON：请直接返回字符串 {word}",
         )
     if bare != text and bare in kind.answers:
@@ -174,7 +173,7 @@ def _wrong_answer(answer: bytes, detail: str, kind: Kind[Any]) -> Words:  # noqa
         )
     if word.encode() in text:
         return Words(
-            f"the answer has other text beside {word}: answer {word} and nothing else",
+            f"the answer has other text besides {word}: answer {word} and nothing else",
             f"应答中 {word} 之外还有其他内容：请只返回 {word}",
         )
     return _none_of(kind, word)
@@ -205,7 +204,7 @@ _STATUS_TEXTS: Final = {
         "接收端禁止访问（HTTP 403）：请检查防火墙、IP 白名单和 CSRF 防护",
     ),
     404: Words(
-        "nothing is found at this URL (HTTP 404): check the path of the URL",
+        "there is nothing at this URL (HTTP 404): check the path of the URL",
         "该 URL 不存在（HTTP 404）：请检查 URL 的路径",
     ),
     405: Words(
@@ -234,8 +233,8 @@ def _http_error(status: int | None, answer: bytes, kind: Kind[Any]) -> Words:
         return known
     if status in (502, 503, 504):
         return Words(
-            f"the gateway before the endpoint answered HTTP {status}: check that the application "
-            "behind it runs and answers in time",
+            f"the gateway in front of the endpoint answered HTTP {status}: check that the "
+            "application behind it runs and answers in time",
             f"接收端的网关返回了 HTTP {status}：请检查其后的应用是否运行正常、响应及时",
         )
     if status is not None and 500 <= status <= 599:

@@ -21,7 +21,7 @@ class State(StrEnum):
     """Where a push stands, as stored and shown."""
 
     WAITING = "waiting"
-    """To be sent when it is due: for the first time or again."""
+    """To be sent when it is due, for the first time or again."""
     SENDING = "sending"
     """Claimed by a sender."""
     DELIVERED = "delivered"
@@ -29,9 +29,9 @@ class State(StrEnum):
     EXHAUSTED = "exhausted"
     """Failed as often as the contract allows; kept, and redrivable by hand."""
     CANCELLED = "cancelled"
-    """Taken back: the interface was switched off, or other pushes took its reports over."""
+    """Taken back: the interface was switched off, or other pushes took over its reports."""
 
-    __hash__ = str.__hash__  # Enum's is a call of Python, and every change of state looks it up
+    __hash__ = str.__hash__  # Enum's is Python code, and every change of state uses it
 
 
 FINAL: Final = (State.DELIVERED, State.EXHAUSTED, State.CANCELLED)
@@ -42,7 +42,7 @@ class Event(StrEnum):
     """What happens to a push."""
 
     CUT = "cut"
-    """Made of reports that waited, and claimed in the same moment."""
+    """Made of waiting reports, and claimed in the same moment."""
     QUEUED = "queued"
     """Made by a redrive, a halving or a split, to be sent when it is due."""
     COVERED = "covered"
@@ -50,19 +50,19 @@ class Event(StrEnum):
     CLAIMED = "claimed"
     """A sender has it."""
     RETURNED = "returned"
-    """The claim was given back, or taken back from a sender that was lost."""
+    """The claim was given back, or taken back from a lost sender."""
     ACKNOWLEDGED = "acknowledged"
-    """The customer took it."""
+    """The customer acknowledged it."""
     FAILED = "failed"
-    """The send failed, or was broken off, and is to be repeated."""
+    """The send failed or was broken off, and will be repeated."""
     GIVEN_UP = "given_up"
     """The send failed for the last time."""
     HALVED = "halved"
-    """The customer refused its size; two new pushes have its reports."""
+    """The customer refused its size; two new pushes take its reports."""
     SWITCHED_OFF = "switched_off"
-    """The interface was switched off while it waited, or before it could be repeated."""
+    """The interface was switched off while it waited, or before it was repeated."""
     OUTLIVED = "outlived"
-    """Retention took its oldest reports; a new push has the younger ones."""
+    """Retention removed its oldest reports; a new push has the newer ones."""
 
     __hash__ = str.__hash__  # as above
 
@@ -83,7 +83,7 @@ TABLE: Final[Mapping[tuple[State | None, Event], State]] = MappingProxyType(
         (State.SENDING, Event.SWITCHED_OFF): State.CANCELLED,
     }
 )
-"""The machine: state and event to the next state. None is a push that does not exist yet."""
+"""The state machine: (state, event) to the next state. None: the push does not exist yet."""
 
 
 class ForbiddenTransition(ServiceError):
@@ -91,7 +91,7 @@ class ForbiddenTransition(ServiceError):
 
 
 def advance(state: State | None, event: Event) -> State:
-    """Give the state that follows. Raises :class:`ForbiddenTransition`."""
+    """The state that follows. Raises :class:`ForbiddenTransition`."""
     after = TABLE.get((state, event))
     if after is None:
         raise ForbiddenTransition(f"a push that is {state or 'not made'} cannot be {event}")
@@ -116,7 +116,7 @@ class Halve(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """The push is too large: its reports become two pushes, due immediately."""
 
     half_bytes: int = 0
-    """Body size of the larger half in bytes: the most that the account is sent from now on."""
+    """Body size of the larger half in bytes: the limit for the account from now on."""
 
 
 Decision = Deliver | Retry | Exhaust | Halve
@@ -152,4 +152,4 @@ def decide(
 
 
 DELIVER: Final = Deliver()
-"""The one value of its type that nearly every send ends with."""
+"""A shared instance, because nearly every send ends with it."""

@@ -1,7 +1,7 @@
 """A received report as JSON on one line.
 
 JSON can spell half a surrogate pair, which UTF-8 cannot write and msgspec does not read. The
-standard library does both, slower, and is asked only then.
+standard library does both, more slowly, and is used only then.
 """
 
 import json

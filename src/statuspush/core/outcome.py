@@ -1,4 +1,4 @@
-"""The result of a send: what the transport brings back, and the verdict on it."""
+"""The result of a send: what the transport returns, and the verdict on it."""
 
 from enum import StrEnum
 from typing import Final
@@ -7,7 +7,7 @@ import msgspec
 
 
 class Cause(StrEnum):
-    """Why a send brought no answer that could be judged."""
+    """Why a send got no answer that could be judged."""
 
     INVALID_URL = "invalid_url"
     ADDRESS_REFUSED = "address_refused"
@@ -23,7 +23,7 @@ class Cause(StrEnum):
 
 
 class Answered(msgspec.Struct, frozen=True):
-    """The endpoint sent a response head, and a body as far as it was read."""
+    """The endpoint sent a response head, and a body, as far as it was read."""
 
     status: int
     """HTTP status code."""
@@ -40,7 +40,7 @@ class Unanswered(msgspec.Struct, frozen=True):
 
     cause: Cause
     detail: str = ""
-    """The operating system's or library's own words, for the person who debugs."""
+    """The message of the operating system or library, for the person who debugs."""
 
 
 SendResult = Answered | Unanswered
@@ -68,7 +68,7 @@ class Outcome(StrEnum):
 
 
 class Verdict(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The judgement of a send, and what of the answer is kept; stored and shown as it is."""
+    """The judgement of a send, and what is kept of the answer; stored and shown as it is."""
 
     outcome: Outcome
     """The judgement."""
@@ -77,18 +77,18 @@ class Verdict(msgspec.Struct, frozen=True, array_like=True, gc=False):
     answer: bytes = b""
     """The first 256 bytes of the answer's body as they came over the wire."""
     detail: str = ""
-    """What neither status nor answer shows: ``content-encoding: <value>`` of an encoded body,
-    ``incomplete`` of one that went on beyond what was read, and the operating system's or
-    library's own words when no answer came."""
+    """What neither status nor answer shows: ``content-encoding: <value>`` for an encoded body,
+    ``incomplete`` for one that went on beyond what was read, and the message of the operating
+    system or library when no answer came."""
 
     @property
     def acknowledged(self) -> bool:
-        """Has the customer taken the push?"""
+        """Has the customer acknowledged the push?"""
         return self.outcome is Outcome.ACKNOWLEDGED
 
 
 INTERRUPTED: Final = Verdict(Outcome.INTERRUPTED)
-"""Of a send that we broke off ourselves."""
+"""The verdict on a send that we broke off ourselves."""
 
 
 class Tested(msgspec.Struct, frozen=True):

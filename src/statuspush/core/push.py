@@ -1,8 +1,8 @@
-"""A push as the machine knows it: a range of an account's reports, and how events change it.
+"""A push as a value: a range of an account's reports, and how events change it.
 
 Nothing here is stored or sent. Each function takes a push as it is and returns what an engine has
-to write: the push as it will be, and the pushes that come into being beside it. What was sent under
-an id never changes, so whoever takes some of its reports away makes a new push.
+to write: the push as it will be, and any new pushes. What was sent under an id never changes, so
+taking reports out of a push that was sent makes a new push.
 """
 
 from collections.abc import Callable
@@ -38,11 +38,11 @@ class Attempt(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Push(msgspec.Struct, frozen=True, gc=False):
-    """A push that is made, waits, is being sent, or has just ended."""
+    """A push that is new, waits, is being sent, or has just ended."""
 
     id: int
     account: int
-    """The engine's number of the account."""
+    """The engine's number for the account."""
     first_seq: int
     count: int
     accepted_at: Milliseconds
@@ -52,16 +52,16 @@ class Push(msgspec.Struct, frozen=True, gc=False):
     attempts: int = 0
     """Sends so far."""
     failures: int = 0
-    """Those that count against the retries."""
+    """Sends that count against the retries."""
     redrive_of: int | None = None
     """The push whose reports it sends again."""
     token: int | None = None
-    """Of the present claim."""
+    """Token of the present claim."""
     claimed_until: Milliseconds = 0
     owner: str = ""
     """Who has claimed it."""
     url: str | None = None
-    """Where it is being sent; known only to the process that claimed it."""
+    """The URL that it is being sent to; known only to the process that claimed it."""
 
     @property
     def end_seq(self) -> int:
@@ -70,7 +70,7 @@ class Push(msgspec.Struct, frozen=True, gc=False):
 
 
 class Claim(msgspec.Struct, frozen=True, gc=False):
-    """What a claim gives a push."""
+    """What a claim sets on a push."""
 
     token: int
     """Fencing token: higher than every earlier one of the account."""
@@ -90,7 +90,7 @@ def cut(
     claim: Claim,
     now: Milliseconds,
 ) -> Push:
-    """A new push over reports that waited, claimed."""
+    """A new push over waiting reports, claimed."""
     return Push(
         push,
         account,
@@ -130,7 +130,7 @@ def queued(
 
 
 def covered(push: int, account: int, *, first_seq: int, count: int, now: Milliseconds) -> Push:
-    """A push over reports that are not to be sent, because the interface was off (section 1)."""
+    """A push over reports that are not sent, because the interface was off (section 1)."""
     return Push(push, account, first_seq, count, now, now, advance(None, Event.COVERED))
 
 
@@ -173,13 +173,13 @@ def _freed(push: Push, event: Event, *, due_at: Milliseconds, counts: bool = Fal
 
 
 class Recorded(msgspec.Struct, frozen=True, gc=False):
-    """What an outcome makes of a claimed push."""
+    """What a claimed push becomes after an outcome."""
 
     push: Push
     halves: tuple[Push, ...] = ()
-    """The pushes that have its reports from now on."""
+    """The new pushes that take over its reports."""
     learned_max_bytes: int | None = None
-    """Largest body that the endpoint may be sent from now on, if that was learned."""
+    """Largest body that may be sent to the endpoint from now on, if one was learned."""
 
 
 def record(
@@ -191,10 +191,10 @@ def record(
     url: str | None,
     new_id: Callable[[], int],
 ) -> Recorded:
-    """What an attempt, and what was decided after it, makes of a claimed push.
+    """Apply an attempt, and what was decided after it, to a claimed push.
 
     :param off: the account's interface is off; then nothing is repeated.
-    :param url: the account's present URL. What was learned of another one is not kept.
+    :param url: the account's present URL. What was learned about another one is not kept.
     """
     push = replace(push, attempts=push.attempts + 1)
     match decision:
@@ -216,8 +216,8 @@ def record(
 
 
 def _halves(push: Push, new_id: Callable[[], int]) -> tuple[Push, ...]:
-    # Both are due when the whole was. Of pushes due at one time the one with the older reports
-    # goes first, so the parts keep their order however often they are halved.
+    # Both are due when the whole was. Among pushes due at the same time the one with the oldest
+    # reports goes first, so the parts keep their order however often they are halved.
     half = push.count - push.count // 2
     return tuple(
         queued(
@@ -234,8 +234,8 @@ def _halves(push: Push, new_id: Callable[[], int]) -> tuple[Push, ...]:
 
 
 def split(push: Push, first: int, rest: int) -> tuple[Push, Push]:
-    """A waiting push that was never sent, left with its ``first`` reports; and the rest, as push
-    of the id ``rest``. Both stay due when the whole was.
+    """Split a waiting push that was never sent: it keeps its ``first`` reports, a push with the
+    id ``rest`` takes the others. Both stay due when the whole was.
     """
     return (
         replace(push, count=first),
@@ -250,14 +250,14 @@ def split(push: Push, first: int, rest: int) -> tuple[Push, Push]:
 
 
 class Expired(msgspec.Struct, frozen=True, gc=False):
-    """What retention makes of a waiting push when it removes its oldest reports."""
+    """What a waiting push becomes when retention removes its oldest reports."""
 
     reports: int
     """How many of its reports are gone."""
     push: Push | None
-    """The push as it goes on; None when all of its reports are gone, and it with them."""
+    """The push as it continues; None when it is gone with all of its reports."""
     rest: Push | None = None
-    """A new push with the younger reports of one that was sent before."""
+    """A new push with the newer reports of one that was sent before."""
 
 
 def expire(

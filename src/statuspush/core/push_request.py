@@ -1,4 +1,4 @@
-"""One request of a push, as the contract describes it: URL, headers, body and limits."""
+"""The request of a push, as the contract describes it: URL, headers, body and limits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from statuspush.core.signature import sign
 
 @dataclass(slots=True)  # frozen would take 1 µs more to make
 class PostRequest:
-    """What to send, where, and for how long at most."""
+    """What to send, where to, and within what time."""
 
     url: str
     """The customer's URL."""
@@ -40,7 +40,7 @@ def push_request(
     connect_seconds: float = 5.0,
     timeout_seconds: float = 15.0,
 ) -> PostRequest:
-    """The POST of a push (contract section 2), with the headers beyond it (section 5).
+    """The POST of a push (contract section 2), with the additional headers (section 5).
 
     ``body`` is what :func:`statuspush.core.wire.body` made. ``push`` becomes ``webhook-id`` and
     ``attempt``, from 1, ``X-Push-Attempt``. With a ``secret`` the request is signed as of

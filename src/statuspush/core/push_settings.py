@@ -1,12 +1,12 @@
-"""The settings of an account's push interface: one table for everything that knows them.
+"""The settings of an account's push interface: one table that everything else derives from.
 
 Each field of :class:`PushSettings` is an entry of the table. The API (checks, JSON schema,
 answers), the command line (flags and their help), the console, what an engine stores, and the
 documents all follow from it, so a further setting is one further field here.
 
 A change goes through two steps. :func:`read_changes` checks what was sent, without knowing the
-account. :func:`apply` makes the change on the settings as they are at that moment, and is called
-by the engine inside its transaction, so that no concurrent change is lost.
+account. :func:`apply` makes the change to the settings as they are at that moment; the engine
+calls it inside its transaction, so that no concurrent change is lost.
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,7 +47,7 @@ class InvalidSettings(InputError):
         self.changes = dict(changes or {})
 
     def together_with(self, current: "PushSettings") -> "InvalidSettings":
-        """The same, with the mistakes that the readable changes make on those settings."""
+        """This error, plus the mistakes that the readable changes cause on those settings."""
         found = {one.field for one in self.mistakes}
         try:
             apply(current, self.changes)
@@ -60,7 +60,7 @@ class InvalidSettings(InputError):
 def _entry(
     default: T, form: Form, description: Words, *, flag: str = "", shapes_body: bool = False
 ) -> T:
-    """An entry of the table, as a field that stays out of ``repr`` (so of logs) when secret."""
+    """An entry of the table, as a field that stays out of ``repr``, so out of logs, when secret."""
     about = {"form": form, "description": description, "flag": flag, "shapes_body": shapes_body}
     return field(default=default, repr=not form.secret, metadata=about)
 
@@ -69,8 +69,8 @@ def _entry(
 class PushSettings:
     """What people set for an account's push interface (contract sections 1 to 4).
 
-    A change holds for every send after it. Only the reports of a push are fixed at its first
-    send, because what is sent under an id never changes.
+    A change applies to every later send. Only the reports of a push are fixed at its first send,
+    because what is sent under an id never changes.
     """
 
     mode: Mode = _entry(  # noqa: RUF009 - the value is frozen
@@ -170,7 +170,7 @@ class PushSettings:
 
 @dataclass(frozen=True, slots=True)
 class PushSetting:
-    """An entry of the table: what is known of one setting besides its value."""
+    """An entry of the table: what is known about one setting besides its value."""
 
     name: str
     """Name of the field, of the member in JSON, and of the stored value."""
@@ -182,7 +182,7 @@ class PushSetting:
     flag: str
     """Name of the flag of ``statuspush account push``."""
     shapes_body: bool
-    """A change makes obsolete what was learned about the size of bodies."""
+    """A change of it makes the learned body size obsolete."""
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -253,7 +253,7 @@ def apply(current: PushSettings, changes: Mapping[str, object]) -> PushSettings:
 
 
 def learned_is_obsolete(before: PushSettings, after: PushSettings) -> bool:
-    """Whether the change makes obsolete what an answer of 413 taught about the size of bodies."""
+    """Whether the change makes the body size learned from a 413 obsolete."""
     return any(
         getattr(before, setting.name) != getattr(after, setting.name)
         for setting in PUSH_SETTINGS
@@ -262,7 +262,7 @@ def learned_is_obsolete(before: PushSettings, after: PushSettings) -> bool:
 
 
 def body_limit(settings: PushSettings, learned_max_bytes: int | None) -> int | None:
-    """Largest body in bytes: the smaller of the set and the learned limit; None for no limit."""
+    """Largest body in bytes: the smaller of the configured and the learned limit, or None."""
     limits = [limit for limit in (settings.max_bytes, learned_max_bytes) if limit is not None]
     return min(limits, default=None)
 

@@ -1,4 +1,4 @@
-"""Arithmetic of ranges of seqs, for what pushes cover."""
+"""Arithmetic on ranges of seqs, for what pushes cover."""
 
 import heapq
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ class Covered:
 
 
 def united(ranges: Iterable[Range]) -> list[Range]:
-    """The same seqs as few ranges in order; touching ones are joined."""
+    """The same seqs in as few ranges as possible, in order; touching ones are joined."""
     result: list[Range] = []
     for first, end in sorted(ranges):
         if result and first <= result[-1][1]:
@@ -30,7 +30,7 @@ def united(ranges: Iterable[Range]) -> list[Range]:
 
 
 def newest(pushes: Sequence[tuple[int, int, int]]) -> list[Covered]:
-    """What of each (push, first, end) is in no newer one, in order. Newer is the higher id."""
+    """The parts of each (push, first, end) that are in no newer push (higher id), in order."""
     starting = sorted(pushes, key=lambda push: push[1])
     bounds = sorted({seq for _, first, end in pushes for seq in (first, end)})
     open_pushes: list[tuple[int, int]] = []  # (-id, end): the newest on top

@@ -1,8 +1,8 @@
 """How a request body becomes submitted reports of one kind.
 
-Reading has two speeds. A body without mistakes is decoded in one go and checked as a whole; only
-when that fails is every report looked at by itself, by the rules of the kind's fields, so that
-the submitter learns of each mistake in each report from one answer.
+Reading has two speeds. A body without mistakes is decoded in one go and checked as a whole. Only
+if that fails is each report checked individually, by the rules of the kind's fields, so that one
+answer tells the submitter every mistake in every report.
 """
 
 import json
@@ -31,10 +31,10 @@ MAX_ERRORS_KEPT: Final = 100
 
 
 class MalformedBody(InputError):
-    """The body is not JSON, or not JSON of the right shape; no report could be looked at."""
+    """The body is not JSON, or not JSON of the right shape; no report could be checked."""
 
     def __init__(self, text: Words, *, line: int | None = None, column: int | None = None) -> None:
-        """Keep the text and where the body breaks off making sense."""
+        """Keep the text and where the body stops making sense."""
         super().__init__(text)
         self.line = line
         """Line of the body, counted from 1; ``None`` when no single place is at fault."""
@@ -81,7 +81,7 @@ def read_submissions(
 ) -> list[S]:
     """Read the reports of a request body: one object, an array of objects, or NDJSON.
 
-    With ``ndjson`` each line is one report and blank lines are passed over. ``tz`` is the
+    With ``ndjson`` each line is one report and blank lines are ignored. ``tz`` is the
     platform's zone: a time in ISO 8601 with an offset is rewritten to it. Nothing else is changed
     or coerced. An empty array gives an empty list. Of a key that occurs twice in one object the
     last value counts.
@@ -121,7 +121,7 @@ def _decode(body: bytes, kind: Kind[S], *, ndjson: bool) -> list[S]:
 def _read_slowly(
     body: bytes, kind: Kind[S], *, ndjson: bool, tz: ZoneInfo, max_reports: int
 ) -> list[S]:
-    """Look at each report by itself; raises the error that names all that is wrong."""
+    """Check each report individually; raises the error that names all mistakes."""
     values = _plain_lines(body) if ndjson else _plain_values(body)
     if len(values) > max_reports:
         raise TooManyReports(len(values), max_reports)

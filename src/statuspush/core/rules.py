@@ -1,4 +1,4 @@
-"""What holds of every submitted report whatever its kind, and how a wrong value is named."""
+"""Rules for every submitted report whatever its kind, and how a wrong value is named."""
 
 import json
 import re
@@ -46,7 +46,7 @@ def check_account(value: object) -> Words | None:
 
 
 def printable(text: str) -> str:
-    """Shorten ``text`` for a message, with whatever cannot be written as UTF-8 escaped."""
+    """Shorten ``text`` for a message; whatever UTF-8 cannot write is escaped."""
     if len(text) > _SHOWN_CHARACTERS:
         text = text[:_SHOWN_CHARACTERS] + "…"
     return text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")

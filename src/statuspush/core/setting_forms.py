@@ -1,7 +1,7 @@
-"""The forms that values of an account's settings have: what is allowed, and how each is written.
+"""The forms of an account's settings: what values are allowed, and how they are written.
 
 A form knows a value in four places: decoded JSON (the API and the console), words of a command
-line, what people are shown (without what is secret), and what an engine stores.
+line, what people are shown (without secrets), and what an engine stores.
 """
 
 import re
@@ -31,7 +31,7 @@ SET: Final = "set"
 NONE: Final = "none"
 """The word of a command line that removes a value."""
 NEW: Final = "new"
-"""The word of a command line that asks for a secret to be made."""
+"""The word of a command line that asks for a new secret."""
 MAX_HEADERS: Final = 20
 
 Headers = tuple[tuple[str, str], ...]
@@ -64,15 +64,15 @@ class Form:
     parse: Callable[[Sequence[str]], object] = _last
     """From the words given on a command line, at least one, to a JSON value.
 
-    It is not checked: a word that means nothing is left as it is, for :attr:`read` to refuse.
-    Raises :class:`~statuspush.core.errors.InputError` for what can't be written in JSON at all.
+    It is not checked: a meaningless word is left as it is, for :attr:`read` to refuse. Raises
+    :class:`~statuspush.core.errors.InputError` for what can't be written in JSON at all.
     """
     repeatable: bool = False
     """The flag may be given several times, one word each."""
     shown_as: Any
     """Type of what :attr:`show` returns."""
     show: Callable[[Any], Any] = _same
-    """From the value to JSON, without what is secret in it."""
+    """From the value to JSON, without secrets."""
     secret: bool = False
     """Holds a password or key, at least in part: it is neither logged nor shown."""
     store: Callable[[Any], Any] = _same
@@ -284,7 +284,7 @@ def _header(name: str, text: object) -> str:
 
 
 def _without_doubles(pairs: Sequence[tuple[str, str]]) -> Headers:
-    """The headers, unless one comes twice; names differ in more than the case of letters."""
+    """The headers, unless one comes twice; names that differ only in case are the same."""
     seen = set()
     for name, _ in pairs:
         if name.lower() in seen:

@@ -19,7 +19,7 @@ class InvalidSecret(InputError):
 
 
 def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
-    """Give the value of ``webhook-signature`` for a push.
+    """The value of ``webhook-signature`` for a push.
 
     ``secret`` is ``whsec_`` and base64, ``message_id`` the value of ``webhook-id``, ``timestamp``
     that of ``webhook-timestamp`` in seconds since the epoch, ``body`` the raw bytes that are sent.
@@ -33,17 +33,17 @@ def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
 def verify(
     secrets: Sequence[str], message_id: str, timestamp: str, body: bytes, signature: str
 ) -> bool:
-    """Tell whether ``signature`` is that of one of ``secrets`` for this push.
+    """Whether ``signature`` was made for this push with one of ``secrets``.
 
-    Takes the values of the three headers as they came. Several secrets are live while one takes
-    another's place; several signatures, with a space between them, as well. How old the timestamp
-    may be is for the caller to say. Compares in constant time. Raises :class:`InvalidSecret`.
+    Takes the values of the three headers as they came. While a secret is being replaced there are
+    several secrets, and there may be several signatures, separated by spaces. The caller decides
+    how old the timestamp may be. Compares in constant time. Raises :class:`InvalidSecret`.
     """
     if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= MAX_TIMESTAMP_DIGITS):
         return False
     given = [each.encode() for each in signature.split(" ")]
     made = [sign(secret, message_id, int(timestamp), body).encode() for secret in secrets]
-    # Every pair is compared, so that the time tells nothing of which one it was.
+    # Every pair is compared, so that the time does not reveal which one matched.
     equal = [hmac.compare_digest(one, other) for one in given for other in made]
     return True in equal
 

@@ -1,4 +1,4 @@
-"""The standing of an account's endpoint: what its attempts say of it, and what it may be sent.
+"""The standing of an account's endpoint: what its attempts say about it, and what may be sent.
 
 While an endpoint fails, its waiting retry is the probe: nothing else is sent until that retry has
 succeeded or is exhausted (contract section 4). A person who redrives, or changes the URL, says
@@ -15,12 +15,12 @@ from statuspush.core.outcome import Outcome, Verdict
 
 
 class Standing(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What is known of an endpoint."""
+    """What is known about an endpoint."""
 
     failures: int = 0
     """Failed attempts since the last acknowledgement, over all pushes."""
     slow: bool = False
-    """The last send took long."""
+    """The last send was slow."""
     trusted_since: int | None = None
     """Token of the last claim before a person said that the endpoint works again."""
     last_verdict: Verdict | None = None
@@ -39,7 +39,7 @@ class Standing(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 NEW: Final = Standing()
-"""Of an endpoint that was never sent anything."""
+"""The standing of an endpoint that was never sent anything."""
 
 
 def after_attempt(
@@ -54,9 +54,9 @@ def after_attempt(
 ) -> Standing:
     """The standing after an attempt of the claim with that token.
 
-    An attempt that we broke off says nothing of the endpoint. One that was claimed before a person
-    said that the endpoint works again leaves that word in force. An answer of 413 is no failure:
-    the endpoint is there, and wants less.
+    An attempt that we broke off says nothing about the endpoint. One that was claimed before a
+    person said that the endpoint works again does not overrule that. A 413 is not a failure: the
+    endpoint is there, and wants less.
     """
     if verdict.outcome is Outcome.INTERRUPTED:
         return standing
@@ -64,7 +64,7 @@ def after_attempt(
     if trusted_since is not None and token > trusted_since:
         trusted_since = None
     if isinstance(decision, Deliver):
-        # Of an acknowledgement nobody asks what its letters were.
+        # Nobody asks for the text of an acknowledgement.
         last = Verdict(verdict.outcome, verdict.http_status)
         return Standing(0, slow, trusted_since, last, started_at, ended_at)
     failures = standing.failures if isinstance(decision, Halve) else standing.failures + 1
@@ -72,5 +72,5 @@ def after_attempt(
 
 
 def trusted(standing: Standing, last_token: int) -> Standing:
-    """The standing after a person said that the endpoint works; claims after that token decide."""
+    """The standing after a person said that the endpoint works; later claims than that decide."""
     return msgspec.structs.replace(standing, trusted_since=last_token)

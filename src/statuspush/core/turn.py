@@ -1,8 +1,8 @@
-"""An account's turn: what it may send next, decided by its settings, its endpoint, what waits.
+"""An account's turn: what it may send next, given its settings, its endpoint and what waits.
 
 Pushes that wait are sent before anything new is cut, except retries that are not due: while the
-endpoint is failing, its retry goes first and alone (contract section 4); else new reports need
-not wait for a retry of older ones.
+endpoint is failing, its retry goes first and alone (contract section 4); otherwise new reports
+need not wait for a retry of older ones.
 """
 
 import msgspec
@@ -12,16 +12,16 @@ from statuspush.core.moment import Milliseconds
 from statuspush.core.standing import Standing
 
 Due = tuple[Milliseconds, int, int]
-"""(due, first seq, id) of a waiting push: in this order pushes of an account are sent."""
+"""(due, first seq, id) of a waiting push: an account's pushes are sent in this order."""
 
 
 class Turn(msgspec.Struct, frozen=True, gc=False):
     """What an account sends next."""
 
     due_at: Milliseconds
-    """When it may be sent; a time that has passed means now."""
+    """When it may be sent; a time in the past means now."""
     push: int | None
-    """The waiting push; None for a new one, to be cut from the reports that are in none."""
+    """The waiting push; None for a new one, to be cut from reports that are in no push."""
 
 
 def may_claim(
@@ -39,10 +39,10 @@ def may_claim(
 def next_turn(
     *, failing: bool, fresh: Due | None, retry: Due | None, uncut: int, now: Milliseconds
 ) -> Turn | None:
-    """What an account that may claim a push sends next; None if nothing waits.
+    """What an account sends next, given that it may claim a push; None if nothing waits.
 
     :param fresh: the first of its waiting pushes that never failed.
-    :param retry: the first that did.
+    :param retry: the first that did fail.
     :param uncut: reports that are in no push yet.
     """
     if fresh is None and retry is None:
@@ -60,5 +60,5 @@ def next_turn(
 
 
 def learn(known: int | None, half_bytes: int) -> int:
-    """The size learned from an answer of 413, beside what was known before."""
+    """The size learned from a 413, given what was known before."""
     return half_bytes if known is None else min(known, half_bytes)

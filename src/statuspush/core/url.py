@@ -1,8 +1,8 @@
 """Customers' URLs: strict parsing, so that what was checked is what is called.
 
-Two parsers that read one URL differently are how address guards get bypassed. So there is one
-parser here, it refuses whatever is ambiguous (user names, backslashes, control and invisible
-characters, percent signs in the host), and the connection is made from its result alone.
+Address guards get bypassed when two parsers read one URL differently. So there is one parser here,
+it refuses whatever is ambiguous (user names, backslashes, control and invisible characters,
+percent signs in the host), and the connection is made from its result alone.
 """
 
 import ipaddress
@@ -39,7 +39,7 @@ class InvalidUrl(InputError):
 
 @dataclass(frozen=True, slots=True)
 class ParsedUrl:
-    """A checked URL, in the pieces that a connection and a request line need."""
+    """A checked URL, in the parts that a connection and a request line need."""
 
     scheme: str
     """``http`` or ``https``."""

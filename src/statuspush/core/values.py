@@ -35,7 +35,7 @@ class Wrong(Exception):
 
 
 def wrong_value(value: object, expected: Words) -> Wrong:
-    """The complaint about a value that may be repeated to whoever sent it.
+    """The complaint about a wrong value, which it repeats.
 
     ``expected`` follows "must be": "a whole number from 1 to 500".
     """
@@ -51,7 +51,7 @@ def must_be(expected: Words) -> Words:
 
 
 def _chinese(before: str, after: str) -> str:
-    """Both together, with a space only where letters or digits follow."""
+    """Both joined, with a space only if letters or digits follow."""
     return f"{before} {after}" if after[:1].isascii() else before + after
 
 

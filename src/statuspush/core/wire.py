@@ -33,7 +33,7 @@ _IN_VALUES: Final = (
 
 
 class _Table:
-    """Which characters a text is known to contain, and what becomes of them."""
+    """The characters that a text is known to contain, and what they are encoded to."""
 
     def __init__(self, *usual: tuple[bytes, bytes]) -> None:
         self.usual = usual
@@ -51,8 +51,8 @@ def _shortened(kind: Kind[Any]) -> _Table:
 _JSON: Final = _Table((b"{", b"%7B"), (b"}", b"%7D"), (b",", b"%2C"), *_IN_VALUES)
 
 _BLOCK: Final = 16_384
-"""Bytes encoded at a time, so that what a block grows to is memory at hand. A push of 500 in one
-piece takes twice as long, most of it for pages that the system gives and takes back."""
+"""Bytes encoded at a time, so that the result fits memory that is already mapped. A push of 500 in
+one piece takes twice as long, mostly because pages are allocated and freed."""
 
 _PERCENT: Final = ord("%")
 _PERCENT_AGAIN: Final = b"%25"
@@ -82,7 +82,7 @@ def body(fragments: bytes, wire: Wire, kind: Kind[Any]) -> bytes:
 
 
 def encoded_size(fragments: bytes, wire: Wire, kind: Kind[Any]) -> int:
-    """Give the size of :func:`body` in bytes without building it."""
+    """The size of :func:`body` in bytes, without building it."""
     return _frame_size(wire, kind) + _size(_text(fragments, wire, kind), wire)
 
 
@@ -104,7 +104,7 @@ def fit(fragments: bytes, wire: Wire, max_bytes: int, kind: Kind[Any]) -> int:
 
 
 def _text(fragments: bytes, wire: Wire, kind: Kind[Any]) -> bytes:
-    """Give the JSON objects as this wire form writes them, separated by line feeds.
+    """The JSON objects as this wire form writes them, separated by line feeds.
 
     ``robust`` spells out what is stored; the others send UTF-8 without needless escapes.
     """
@@ -115,7 +115,7 @@ def _text(fragments: bytes, wire: Wire, kind: Kind[Any]) -> bytes:
 
 
 def _percent_encoded(text: bytes, table: _Table) -> bytes:
-    """Encode every byte but the unreserved ones of RFC 3986; the usual ones by ``table``."""
+    """Encode every byte except the unreserved ones of RFC 3986, the usual ones by ``table``."""
     if len(text) <= _BLOCK:
         return _block_encoded(text, table)
     starts = range(0, len(text), _BLOCK)
@@ -123,9 +123,9 @@ def _percent_encoded(text: bytes, table: _Table) -> bytes:
 
 
 def _block_encoded(text: bytes, table: _Table) -> bytes:
-    """One ``bytes.replace`` per character that occurs is faster than a look at every byte.
+    """Encode by one ``bytes.replace`` per character, which is faster than looking at every byte.
 
-    What occurs beyond the usual characters is found first, so that no byte can slip through.
+    Characters beyond the usual ones are found first, so that no byte can slip through.
     """
     rare = set(text.translate(None, table.expected))
     if _PERCENT in rare:
@@ -139,11 +139,11 @@ def _block_encoded(text: bytes, table: _Table) -> bytes:
 
 
 def _size(text: bytes, wire: Wire) -> int:
-    """Give the encoded size: a reserved byte takes three bytes (``%2C``) or five (``%252C``)."""
+    """The encoded size: a reserved byte takes three bytes (``%2C``) or five (``%252C``)."""
     reserved = len(text.translate(None, _UNRESERVED))
     return len(text) + (4 if wire is Wire.DOUBLE else 2) * reserved
 
 
 def _frame_size(wire: Wire, kind: Kind[Any]) -> int:
-    """Give the size of a body without reports: the parameter, ``=`` and the brackets."""
+    """The size of a body without reports: the parameter, ``=`` and the brackets."""
     return len(kind.form_start) + _size(b"[]", wire)

@@ -1,7 +1,7 @@
 """Texts for people, in every language that statuspush speaks.
 
-Whatever is said to a customer, an operator or a submitter is a :class:`Words` from the place where
-it is written to the edge where the reader's language is known: an HTTP answer, a terminal, a page.
+Every text for a customer, an operator or a submitter is a :class:`Words` from where it is written
+to the edge where the reader's language is known: an HTTP answer, a terminal, a page.
 """
 
 from typing import Final, Literal, NamedTuple
@@ -9,7 +9,7 @@ from typing import Final, Literal, NamedTuple
 Language = Literal["en", "zh"]
 
 LANGUAGES: Final[tuple[Language, ...]] = ("en", "zh")
-"""All of them; the first is the one for readers of unknown language and for logs."""
+"""All of them; the first is for logs and for readers whose language is unknown."""
 
 
 class Words(NamedTuple):
@@ -24,5 +24,5 @@ class Words(NamedTuple):
 
 
 def verbatim(text: str) -> Words:
-    """A text that is the same in every language: a name, a number, another program's words."""
+    """A text that is the same in every language: a name, a number, another program's message."""
     return Words(text, text)

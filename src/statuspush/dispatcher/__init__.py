@@ -1,1 +1,1 @@
-"""The half that decides: what is stored, what is sent when, and what an outcome means."""
+"""The deciding half: what is stored, what is sent when, and what an outcome means."""

@@ -1,8 +1,8 @@
-"""Claiming: decide when waiting reports become pushes, and have what may be sent now sent.
+"""Claiming: decide when waiting reports become pushes, and send what may be sent now.
 
-There is no linger timer. While the machine has time, an account with nothing under way is cut
-immediately; what arrives while its push is being sent gathers into the next. How large pushes grow
-under load is decided here too, by how many are begun in one round.
+There is no linger timer. While the machine has capacity, an account with nothing under way gets a
+push immediately; what arrives while that is being sent goes into the next. How many pushes are
+begun in one round also decides how large they grow under load.
 """
 
 import asyncio
@@ -21,16 +21,16 @@ _log = structlog.get_logger("claim")
 ROUND = 64
 """Most pushes begun in one round; between rounds, submissions and outcomes get their turn."""
 _ROOM_SECONDS = 0.05
-"""While sends are open, one may become slow and leave its room to others."""
+"""Interval of looks while sends are open: one may become slow and free its room for others."""
 _LONGEST_WAIT_SECONDS = 1.0
-"""The loop's timers stand still while the machine is suspended; the clock goes on."""
+"""Longest wait: the loop's timers stop while the machine is suspended, the clock does not."""
 _STORE_PAUSE_SECONDS = 0.5
 
 
 class Claiming:
     """Claims pushes whenever there may be something to send.
 
-    :param owner: whose the claims are.
+    :param owner: the owner of the claims.
     :param lease_seconds: a claim must outlive the longest send and its recording.
     """
 
@@ -56,14 +56,14 @@ class Claiming:
         store.listen(self.wake)
 
     def wake(self) -> None:
-        """There may be something to send: a send has ended, a setting has changed."""
+        """There may be something to send: a send has ended, or a setting has changed."""
         self._woken.set()
 
     def expect(self) -> None:
-        """Something was just handed to the store that will give us work.
+        """The store was just given something that will make work for us.
 
-        A claim is asked for right behind it, so that an engine that groups calls can do both in
-        one commit.
+        A claim is requested right after it, so that an engine that groups calls can do both in one
+        commit.
         """
         self._expecting = True
         self._woken.set()
@@ -75,7 +75,7 @@ class Claiming:
 
     async def run_once(self) -> int:
         """Claim one round of pushes and begin their sends; return how many."""
-        # Here and not only after a wait: under steady work there is always a reason not to wait.
+        # Not only after a wait: under steady load there never is one.
         now = self._clock.now()
         self._open.move_slow(now)
         good, suspect = self._open.room()
@@ -118,7 +118,7 @@ class Claiming:
         if len(self._open):
             seconds = min(seconds, _ROOM_SECONDS)
         due = self._store.next_due()
-        if due is not None and any(self._open.room()):  # else a send that ends wakes us
+        if due is not None and any(self._open.room()):  # else the end of a send wakes us
             seconds = min(seconds, max(0.0, (due - self._clock.now()) / 1000))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):

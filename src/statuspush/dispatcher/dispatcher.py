@@ -1,4 +1,4 @@
-"""The deciding half, wired: it takes what workers bring, a frame at a time."""
+"""The deciding half, wired: it handles what workers send, a frame at a time."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ LEASE_SECONDS = 360.0
 
 
 class WorkerEnd(Sender, Protocol):
-    """A worker, as far as the way of a report is concerned."""
+    """A worker, as far as the hot path of reports is concerned."""
 
     def outgoing(self) -> ToWorker:
         """The next frame for it."""
@@ -35,7 +35,7 @@ class WorkerEnd(Sender, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The numbers that the deciding half works by."""
+    """The limits of the deciding half."""
 
     sends: int
     """Most open sends to endpoints in good standing."""
@@ -47,10 +47,10 @@ class Limits:
 
 
 class Dispatcher:
-    """Takes submissions and outcomes to the store, and claims to the workers.
+    """Passes submissions and outcomes to the store, and claims to the workers.
 
-    :param owner: whose the claims are: the same name after a restart.
-    :param changed: called when the store becomes unreliable, or works again, with the reason.
+    :param owner: the owner of the claims; must be the same name after a restart.
+    :param changed: called with the reason when the store becomes unreliable, or works again.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Dispatcher:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self, *, retry_interval_ms: int | None) -> int:
-        """Take over what an earlier process left; how many pushes it had under way.
+        """Take over what an earlier process left; returns how many pushes it had under way.
 
         :param retry_interval_ms: by default that of each push's kind.
         """
@@ -107,7 +107,7 @@ class Dispatcher:
         self.claiming.expect()
 
     def take(self, worker: WorkerEnd, frame: FromWorker) -> None:
-        """Handle what is on the way of a report in a worker's frame."""
+        """Handle the hot-path part of a worker's frame."""
         if frame.submitted:
             task = asyncio.create_task(self._store_all(worker, frame.submitted))
             self._tasks.add(task)
@@ -118,7 +118,7 @@ class Dispatcher:
             self.claiming.expect()
 
     async def _store_all(self, worker: WorkerEnd, submitted: Sequence[Submitted]) -> None:
-        """Store the submissions of a frame in one append, and report to each."""
+        """Store the submissions of a frame in one append, and answer each."""
         try:
             results = await self._store.append_reports(
                 [one.batch for one in submitted], self._clock.now()

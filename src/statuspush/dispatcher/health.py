@@ -1,4 +1,4 @@
-"""Health: whether the store works, and its figures for those who monitor."""
+"""Health: whether the store works, and its figures for monitoring."""
 
 import asyncio
 from collections.abc import Callable
@@ -24,7 +24,7 @@ _FRESH_MS = 1000
 class HealthWatch:
     """Keeps the figures of the store and its readiness up to date.
 
-    :param changed: called with :attr:`trouble` when it is another one than before.
+    :param changed: called with :attr:`trouble` whenever that changes.
     """
 
     def __init__(
@@ -44,25 +44,25 @@ class HealthWatch:
         self._warned = False
         self._refreshed_at = -_FRESH_MS
         self.trouble: str | None = None
-        """Why the store can't be relied on now, for anybody to read; None when it can."""
+        """Why the store can't be relied on now, in words for the public; None when it can."""
         self.broken = False
-        """The store has needed a restart at some time."""
+        """Whether the store has ever needed a restart."""
 
     async def run(self) -> None:
-        """Look once a second until cancelled."""
+        """Check once a second until cancelled."""
         while True:
             await self.run_once()
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def run_once(self) -> None:
-        """See whether the store takes writes, and refresh its figures."""
+        """Check whether the store takes writes, and refresh its figures."""
         trouble: str | None = None
         try:
             await self._store.ping()
             await self._figures()
         except ServiceError as error:
             self.broken |= isinstance(error, StoreBroken)
-            # /readyz shows it to anybody: no names of files. The log has the engine's words.
+            # /readyz shows it to anybody: no file names. The log has the engine's message.
             trouble = (
                 "the store needs a restart"
                 if isinstance(error, StoreBroken)
@@ -90,7 +90,7 @@ class HealthWatch:
                 await self._figures()
                 oldest = await self._store.oldest_waiting_at()
         except (ServiceError, TimeoutError):
-            # A store in trouble is when the other metrics are needed most.
+            # When the store is in trouble, the other metrics are needed most.
             self._telemetry.store_down()
             return
         age = 0.0 if oldest is None else max(0, now - oldest) / 1000

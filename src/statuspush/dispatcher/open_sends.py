@@ -1,8 +1,8 @@
-"""The one registry of open sends: who is sending what since when, and how much room is left.
+"""The one registry of open sends: which worker sends what since when, and how much room is left.
 
 Sends to endpoints in good standing and to suspect ones have separate room. One that turns out slow
-is moved over while it runs: the room of the good ones is only held by sends that are quick,
-whatever the others do.
+is moved over while it runs, so that only quick sends hold the room of the good ones, whatever the
+others do.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ class OpenSends:
     """Which sends are open.
 
     :param good: most open sends to endpoints in good standing.
-    :param suspect: most open sends to failing or slow ones (those moved over may exceed it).
+    :param suspect: most open sends to failing or slow ones (sends moved over may exceed it).
     :param slow_seconds: a send that takes longer is slow.
     """
 
@@ -71,9 +71,9 @@ class OpenSends:
         self._senders.append(sender)
 
     def leave(self, sender: Sender, now: Milliseconds) -> list[Recording]:
-        """A worker is gone: what is to be recorded of the sends that it had open.
+        """A worker is gone: returns what to record for the sends that it had open.
 
-        Whether the customers got them nobody knows.
+        It is unknown whether the customers got them.
         """
         if sender in self._senders:
             self._senders.remove(sender)
@@ -81,9 +81,9 @@ class OpenSends:
         return self.ended([interrupted(s.claim, s.started_at, now) for s in lost])
 
     def begin(self, claims: Iterable[ClaimedPush], now: Milliseconds) -> list[Recording]:
-        """Have claimed pushes sent; what is to be recorded of those that nobody can send.
+        """Have claimed pushes sent; returns what to record for those that no worker can send.
 
-        An account has one worker while none joins or leaves, so that its connection is used again.
+        An account keeps its worker while none joins or leaves, so that its connection is reused.
         """
         senders = self._senders
         unsent = []
@@ -101,11 +101,11 @@ class OpenSends:
         return unsent
 
     def ended(self, recordings: Iterable[Recording]) -> list[Recording]:
-        """Sends have ended; those of them that were open."""
+        """Sends have ended; returns those that were open."""
         known = []
         for recording in recordings:
             if self._open.pop(recording.token, None) is None:
-                continue  # of a worker that was given up
+                continue  # from a worker that was given up
             self._good.pop(recording.token, None)
             known.append(recording)
         if not self._open:
@@ -113,10 +113,10 @@ class OpenSends:
         return known
 
     def move_slow(self, now: Milliseconds) -> None:
-        """Count sends that have become slow among the suspect ones.
+        """Count sends that have become slow as suspect ones.
 
-        While there is no more room, patience is short: a thousand customers that stop answering
-        in the same moment would hold it from everybody else for as long as it lasts.
+        While there is no room left, the limit is shorter: a thousand customers that stop answering
+        at the same moment would otherwise keep it from everybody else that long.
         """
         patience = self._slow_ms if len(self._good) < self._good_limit else self._slow_ms / 5
         while self._good:
@@ -126,7 +126,7 @@ class OpenSends:
             del self._good[token]
 
     def break_off(self) -> None:
-        """Have the workers cancel their open sends; each is recorded, and does not count."""
+        """Have the workers cancel their open sends; each is recorded but does not count."""
         for sender in self._senders:
             sender.break_off()
 

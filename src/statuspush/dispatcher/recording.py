@@ -1,4 +1,4 @@
-"""Recording: the only writer of outcomes, many in one commit, each until it is on disk."""
+"""Recording: the only writer of outcomes, many in one commit, each retried until it is on disk."""
 
 import asyncio
 from collections.abc import Iterable
@@ -20,9 +20,9 @@ _STORE_PAUSE_SECONDS = 0.5
 class Recorder:
     """Records outcomes.
 
-    An outcome that can't be written now (disk full) is kept and tried again, so that an
-    acknowledged push isn't sent a second time. What is kept is bounded by the sends that may be
-    open: their accounts send nothing else before it is written.
+    An outcome that can't be written now (disk full) is kept and retried, so that an acknowledged
+    push isn't sent a second time. What is kept is bounded by the sends that may be open: their
+    accounts send nothing else until it is written.
     """
 
     def __init__(self, store: Dispatching, clock: Clock, telemetry: Telemetry) -> None:
@@ -33,7 +33,7 @@ class Recorder:
         self._arrived = asyncio.Event()
         self._stopping = False
         self.failing = False
-        """The last write failed: outcomes are held that the store doesn't know."""
+        """The last write failed: there are outcomes that the store doesn't know."""
 
     def put(self, recordings: Iterable[Recording]) -> None:
         """Take outcomes in, to be written with the next group."""
@@ -42,12 +42,12 @@ class Recorder:
             self._arrived.set()
 
     def stop(self) -> None:
-        """Write what there is, then end :meth:`run`."""
+        """Write what is left, then end :meth:`run`."""
         self._stopping = True
         self._arrived.set()
 
     async def run_once(self) -> int:
-        """Write all outcomes there are; return how many were. Raises what the store raises."""
+        """Write all outcomes; return how many there were. Raises what the store raises."""
         group = self._waiting.copy()
         if not group:
             return 0

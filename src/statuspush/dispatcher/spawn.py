@@ -1,4 +1,4 @@
-"""Starting a worker process. Light to import, so that it can be done before anything else."""
+"""Starts a worker process. Light to import, so that this can happen before anything else."""
 
 import socket
 import subprocess
@@ -17,7 +17,7 @@ class Spawned:
 def spawn(listener: socket.socket) -> Spawned:
     """Start a worker that will take connections from ``listener`` when it is told to.
 
-    It ends by itself when our end of the link is closed, so also when we die.
+    It ends when our end of the link is closed, and so also when we die.
     """
     ours, theirs = socket.socketpair()
     with theirs:

@@ -1,4 +1,4 @@
-"""Upkeep behind the flow, in bounded steps: claims whose lease is over, index, retention."""
+"""Upkeep behind the flow, in bounded steps: expired claims, index, retention."""
 
 import asyncio
 from typing import Protocol
@@ -16,7 +16,7 @@ _PAUSE_SECONDS = 1.0
 
 
 class _Store(contracts.Upkeep, contracts.Dispatching, Protocol):
-    """What upkeep asks of the store."""
+    """The parts of the store that upkeep uses."""
 
 
 class Housekeeping:
@@ -36,8 +36,8 @@ class Housekeeping:
     async def run_once(self) -> bool:
         """One step; True if there is more to do now."""
         now = self._clock.now()
-        # While outcomes wait for a store that fails, their claims may be beyond their lease.
-        # Taken back before the outcomes are written, they would be sent again.
+        # While outcomes wait for a failing store, their claims may outlive their lease. If those
+        # were taken back before the outcomes are written, the pushes would be sent again.
         if not self._recorder.failing:
             await self._store.take_back_claims(now)
         swept = await self._store.sweep(now, keep_from=now - self._retention_ms)

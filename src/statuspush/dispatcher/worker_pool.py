@@ -18,18 +18,18 @@ from statuspush.store.base import ClaimedPush
 _log = structlog.get_logger("workers")
 
 _MOST_FAILURES = 3
-"""Workers in a row that die before they are ready: if none serves, something is wrong with all."""
+"""Workers in a row that may die before they are ready: if none serves, all will fail."""
 _PAUSE_SECONDS = 0.5
-"""Before a dead worker is replaced; doubled for each that died before it was ready."""
+"""Pause before a dead worker is replaced; doubled for each that died before it was ready."""
 _LONGEST_PAUSE_SECONDS = 15.0
 _STOP_SECONDS = 5.0
 _BEAT_SECONDS = 1.0
 _SILENT_BEATS = 30
-"""Beats without a sign of life after which a worker is taken for hung."""
+"""Beats without a sign of life after which a worker counts as hung."""
 
 
 class WorkerProcess:
-    """A worker process, seen from the one that decides."""
+    """A worker process, as seen by the deciding process."""
 
     def __init__(
         self,
@@ -79,8 +79,8 @@ class WorkerProcess:
 class WorkerPool:
     """Sets the worker processes up, keeps them alive, and ends them.
 
-    :param setup: what each is told first.
-    :param spawned: processes that were started already; they are told what to do.
+    :param setup: the first thing that each is told.
+    :param spawned: processes that were already started, to be set up.
     :param spawn: starts another one.
     :param handlers: what a worker may call; each is called with the worker first.
     :param receive: takes the frames of workers.
@@ -124,7 +124,7 @@ class WorkerPool:
             await self._adopt(spawned)
 
     async def wait_ready(self) -> None:
-        """Return when a worker serves."""
+        """Return once a worker serves."""
         await self._one_ready.wait()
 
     async def run(self) -> None:
@@ -160,7 +160,7 @@ class WorkerPool:
     async def _set_up(self, worker: WorkerProcess) -> None:
         try:
             await worker.calls.call("set_up", self._setup())
-        except Exception as error:  # it can't be used, whatever it is
+        except Exception as error:  # whatever it is, the worker can't be used
             if not isinstance(error, LinkLost):
                 _log.error("a worker cannot start", exc_info=error)
             worker.process.kill()
@@ -173,7 +173,7 @@ class WorkerPool:
     def _lost(self, worker: WorkerProcess) -> None:
         self._workers.discard(worker)
         if not self._stopping:
-            # Before its claims are given to another: it must not send any more.
+            # Before its claims go to another worker: it must not send any more.
             worker.process.kill()
         if worker.ready:
             self._left(worker)
@@ -184,14 +184,14 @@ class WorkerPool:
         await _ended(worker.process, _STOP_SECONDS)
         _log.error("a worker died, starting another", pid=worker.process.pid)
         self._failures += not worker.ready
-        # One that cannot be started ends nothing while another serves.
+        # A failed start ends nothing while another worker serves.
         while self.ready or self._failures < _MOST_FAILURES:
             await asyncio.sleep(min(_PAUSE_SECONDS * 2**self._failures, _LONGEST_PAUSE_SECONDS))
             if self._stopping:
                 return
             try:
                 spawned = self._spawn()
-            except OSError as error:  # no memory, no process or no descriptor is left
+            except OSError as error:  # out of memory, processes or descriptors
                 _log.error("a worker cannot be started", error=str(error))
                 self._failures += 1
             else:
@@ -201,7 +201,7 @@ class WorkerPool:
         self._hopeless.set()
 
     async def _watch(self) -> None:
-        # Beats are counted, not time: while this process or the machine stood still, no worker
+        # Beats are counted, not time: while this process or the machine was suspended, no worker
         # could be heard.
         while True:
             await asyncio.sleep(_BEAT_SECONDS)
@@ -224,7 +224,7 @@ class WorkerPool:
 
 
 async def _ended(process: subprocess.Popen[bytes], seconds: float) -> None:
-    """Wait for the end of a process; after so many seconds, make it."""
+    """Wait for a process to end; kill it after ``seconds``."""
 
     def wait() -> None:
         try:

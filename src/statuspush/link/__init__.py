@@ -1,1 +1,1 @@
-"""The link between the two halves: the process that decides, and the ones that do."""
+"""The link between the two halves: the deciding process and the workers."""

@@ -1,4 +1,4 @@
-"""Calls over the link: all that is not on the way of a report."""
+"""Calls over the link: everything that is not on the hot path of a report."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -12,7 +12,7 @@ from statuspush.link.messages import Call, Result, pack, pack_error, unpack, unp
 _log = structlog.get_logger("link")
 
 Handler = Callable[..., Any]
-"""What a name stands for at an end; a coroutine function is run as a task."""
+"""What a name stands for at one end; a coroutine function is run as a task."""
 
 
 class LinkLost(ServiceError):
@@ -49,7 +49,7 @@ class Calls:
 
         An error that is neither an :class:`~statuspush.core.errors.InputError` nor a
         :class:`~statuspush.core.errors.ServiceError` arrives as :class:`RuntimeError` with its
-        text. :class:`LinkLost` when the other end goes away before it has answered.
+        text. :class:`LinkLost` if the other end goes away before it has answered.
         """
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         if self._lost:
@@ -65,7 +65,7 @@ class Calls:
         self._outgoing().calls.append(Call(0, name, pack((args, {}))))
 
     def take(self, calls: Iterable[Call], results: Iterable[Result]) -> None:
-        """Handle what a frame brought."""
+        """Handle the calls and results in a frame."""
         for result in results:
             future = self._waiting.pop(result.number, None)
             if future is None or future.done():

@@ -1,4 +1,4 @@
-"""Frames over a socket pair: what is said in one turn of the event loop goes over in one write."""
+"""Frames over a socket pair: everything from one turn of the event loop goes out in one write."""
 
 import asyncio
 import struct
@@ -9,7 +9,7 @@ import msgspec
 
 _LENGTH: Final = struct.Struct("=Q")
 _JOINED: Final = 1 << 16
-"""Up to this size a frame is copied behind its length; a larger one is a write by itself."""
+"""Up to this size a frame is copied after its length; a larger one is a separate write."""
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -51,7 +51,7 @@ class Link(asyncio.Protocol, Generic[In, Out]):
         return self._transport is not None
 
     def outgoing(self) -> Out:
-        """The frame that goes over at the end of this turn of the loop, to be added to.
+        """The frame that goes out at the end of this turn of the loop, to be added to.
 
         It is lost if the other end is gone.
         """
@@ -62,7 +62,7 @@ class Link(asyncio.Protocol, Generic[In, Out]):
         return out
 
     def close(self) -> None:
-        """Send what was said, then close."""
+        """Send what is pending, then close."""
         if self._transport is not None:
             self._flush()
             self._transport.close()
@@ -89,7 +89,7 @@ class Link(asyncio.Protocol, Generic[In, Out]):
         self._lost()
 
     def data_received(self, data: bytes) -> None:
-        """Gather frames: a length, then the frame."""
+        """Collect frames: a length, then the frame."""
         self._chunks.append(data)
         self._held += len(data)
         while self._held >= self._need:

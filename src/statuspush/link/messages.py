@@ -1,7 +1,7 @@
 """What passes between the halves: a few typed messages, a frame at a time.
 
-All that one side has to say within a turn of its event loop goes over as one frame, and is handled
-as one: the submissions in it become one append, the outcomes one recording.
+Everything that one side has to say within a turn of its event loop goes out as one frame, and is
+handled as one: its submissions become one append, its outcomes one recording.
 """
 
 import pickle
@@ -36,7 +36,7 @@ class SendClaim(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Call(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A call that is not on the way of a report: its number, 0 if nobody waits for its result."""
+    """A call off the hot path: its number, 0 if nobody waits for the result."""
 
     number: int
     name: str
@@ -94,7 +94,7 @@ class SetUp:
     workers: int
     """How many there are; limits of the service are shared among them."""
     start_ns: int
-    """Of the deciding process's clock, so that all show the same time."""
+    """Start of the deciding process's clock, so that all show the same time."""
     token_hash: bytes
     """The sha256 digest of the operator token."""
     trouble: str | None
@@ -102,7 +102,7 @@ class SetUp:
 
 
 class Packing:
-    """Packs claims for one worker: settings of an account go over once for each change."""
+    """Packs claims for one worker: an account's settings are sent once per change."""
 
     def __init__(self) -> None:
         self._known: dict[str, PushSettings] = {}
@@ -154,7 +154,7 @@ class Unpacking:
 
 
 def pack(value: object) -> bytes:
-    """A value of the house as bytes.
+    """A value of ours as bytes.
 
     Pickle is safe here: both ends are the same program, and nobody else holds the socket.
     """

@@ -15,7 +15,7 @@ class RemoteStore(
     contracts.Pull,
     Protocol,
 ):
-    """What a worker asks of the store besides storing submissions."""
+    """What a worker needs from the store, besides storing submissions."""
 
     async def ping(self) -> None:
         """See :class:`~statuspush.store.contracts.Upkeep`."""

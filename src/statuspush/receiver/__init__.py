@@ -1,6 +1,6 @@
-"""The customer's side of the contract (section 6): take pushes, keep them, handle them afterwards.
+"""The customer's side of the contract (section 6): take pushes, store them, then handle them.
 
-Depends on the core and on storage of its own, never on the sender.
+Depends on the core and its own storage, never on the sender.
 """
 
 from statuspush.core.decode import NotAPush

@@ -1,4 +1,4 @@
-"""The receiver as an ASGI application, to be served by itself or mounted into another one."""
+"""The receiver as an ASGI application, to be served on its own or mounted into another one."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -14,13 +14,13 @@ Send = Callable[[Message], Awaitable[None]]
 
 
 class _Gone(Exception):
-    """The sender went away before its body was there."""
+    """The sender went away before its body was complete."""
 
 
 class AsgiMount:
-    """Answers every path that is given to it.
+    """Answers every path that it is given.
 
-    :param endpoint: called on the first request, so that a mount needs no lifespan of its own.
+    :param endpoint: called on the first request, so that a mount needs no lifespan.
     """
 
     def __init__(self, endpoint: Callable[[], Endpoint]) -> None:

@@ -1,4 +1,4 @@
-"""What becomes of a push, whatever server or framework it came through."""
+"""Handles a push, whatever server or framework it came through."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ from statuspush.receiver.inbox import Inbox, InboxFull, Kept
 
 _log: Final = logging.getLogger("statuspush.receiver")
 _STORE_SECONDS: Final = 10.0
-"""A sender waits 15 s; an answer after that would be for nobody."""
+"""A sender waits 15 s; nobody would get an answer after that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,9 @@ def _refusal(status: int, message: str, **headers: str) -> Answer:
 
 
 class Endpoint:
-    """Takes pushes into an inbox. Each method may be called from any thread.
+    """Takes pushes into an inbox. Every method may be called from any thread.
 
-    ``counts`` has what came of pushes so far, by a word: ``acknowledged``, or why not
+    ``counts`` has the results of pushes so far, by a word: ``acknowledged``, or why not
     (``not_json``, ``token``, ``unavailable``, …); and ``reports`` and ``repeats``.
     """
 
@@ -68,7 +68,7 @@ class Endpoint:
         headers: Mapping[str, str],
         client: str | None,
     ) -> str | Answer:
-        """Whose push it is, judged by all but its body; or why it is not taken.
+        """Whose push it is, judged by everything except its body; or why it is refused.
 
         :param headers: with names in lower case.
         """
@@ -94,7 +94,7 @@ class Endpoint:
             return self._unavailable(error)
 
     async def accept_async(self, account: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """The same on an event loop, which goes on meanwhile."""
+        """The same on an event loop, without blocking it."""
         found = self._begin(account, body, headers)
         if isinstance(found, Answer):
             return found
@@ -105,12 +105,12 @@ class Endpoint:
             return self._unavailable(error)
 
     def count(self, word: str, number: int = 1) -> None:
-        """Count what came of a push."""
+        """Count the result of a push."""
         with self._counting:
             self.counts[word] += number
 
     def refuse(self, refused: Refused) -> Answer:
-        """Count and log what is turned away; no word of what was in it."""
+        """Count and log a refusal, without any of the content."""
         self.count(refused.reason)
         _log.warning("push refused (%s): %s", refused.reason, refused)
         more = {"Allow": "POST"} if refused.status == 405 else {}
@@ -122,8 +122,8 @@ class Endpoint:
         now = self._clock.now()
         try:
             self.gate.check_size(len(body))
-            # The wall clock, not ours, as the sender signs: a machine that started with a wrong one
-            # must not refuse everything until a restart.
+            # The wall clock, not ours, because the sender signs by it: a machine that started with
+            # a wrong one must not refuse everything until a restart.
             self.gate.check_signature(headers, body, (now + self._clock.skew()) / 1000)
             reports = decode(body, self._kind, headers.get("content-type"))
         except Refused as refused:

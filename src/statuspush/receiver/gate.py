@@ -1,4 +1,4 @@
-"""Who may push, and how much: checked before a body is looked at."""
+"""Who may push, and how much: checked before a body is parsed."""
 
 import hmac
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ _BEARER: Final = "bearer "
 
 
 class Refused(Exception):
-    """A push that is not taken; the answer says why without telling what would be right."""
+    """A push that is refused; the answer says why without revealing what would be right."""
 
     def __init__(self, status: int, reason: str, message: str) -> None:
         """Keep the HTTP status, the reason as a word for programs, and a sentence for people."""
@@ -30,7 +30,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Gate:
-    """What a push must show. Without tokens, networks and secrets everybody may push."""
+    """What a push must present. Without tokens, networks and secrets anybody may push."""
 
     tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Account -> its token, which is the last part of the URL's path
@@ -39,14 +39,14 @@ class Gate:
     """Addresses and networks that may push: ``203.0.113.7``, ``2001:db8::/32``."""
     secrets: Sequence[str] = field(default=(), repr=False)
     """Signing secrets (``whsec_…``); with one, an unsigned push is refused. Two while the platform
-    goes over from one to the other."""
+    changes from one to the other."""
     max_body_bytes: int = MAX_BODY_BYTES
     body_seconds: float = BODY_SECONDS
     """How long a body may take to arrive."""
     tolerance_seconds: int = TOLERANCE_SECONDS
 
     def __post_init__(self) -> None:
-        """Raise InputError for what can't be meant."""
+        """Raise InputError for values that can't be meant."""
         for account, token in self.tokens.items():
             if len(token) < _MIN_TOKEN or not token.isascii() or "/" in token:
                 raise InputError(
@@ -61,7 +61,7 @@ class Gate:
         """Whose push it is, before its body is read; empty without tokens.
 
         :param headers: with names in lower case.
-        :param client: the address that calls, as the server or a proxy in front of it tells.
+        :param client: the caller's address, as reported by the server or a proxy in front of it.
 
         Raises :class:`Refused`.
         """
@@ -71,7 +71,7 @@ class Gate:
         if not self.tokens:
             return ""
         given = _token(path, query, headers).encode()
-        # All of them, so that the time tells nothing of which one it was.
+        # All of them, so that the time does not reveal which one matched.
         found = [
             account
             for account, token in self.tokens.items()
@@ -82,7 +82,7 @@ class Gate:
         return found[0]
 
     def check_signature(self, headers: Mapping[str, str], body: bytes, now_seconds: float) -> None:
-        """Raise :class:`Refused` unless a secret signed this body, and lately."""
+        """Raise :class:`Refused` unless this body was signed recently with one of the secrets."""
         if not self.secrets:
             return
         push, stamp, signature = (

@@ -1,7 +1,7 @@
 """Runs a handler over the inbox: each report at least once, in the order of arrival.
 
-A slot takes its next report only when it is on disk that the last one is done, so a crash repeats
-what was inside the handler and nothing else.
+A slot takes its next report only once it is on disk that the last one is done, so a crash repeats
+only what was in the handler at that moment.
 """
 
 import asyncio
@@ -33,21 +33,21 @@ _log: Final = logging.getLogger("statuspush.receiver")
 _READ: Final = 8
 """Batches read in one go."""
 _MOST_READ_AHEAD: Final = 2000
-"""Reports held in memory, for one that can be handled now; the others wait on disk."""
+"""Reports held in memory in search of one that can be handled now; the rest wait on disk."""
 _LONGEST_REST: Final = 5.0
-"""Another process may have replayed dead letters meanwhile."""
+"""Longest wait for work: another process may have replayed dead letters."""
 _INBOX_REST: Final = 0.5
 _MOST_DOUBLINGS: Final = 30
-"""A sink that is down for a day is tried more often than a float can be doubled."""
+"""Bounds the exponent: a sink that is down for a day has very many attempts."""
 _ERROR_CHARACTERS: Final = 500
 
 
 @dataclass(frozen=True)
 class Handler:
-    """A function that reports are given to, and how."""
+    """A function that is given reports, and how."""
 
     name: str
-    """Under which its progress is kept: another name starts from the oldest report kept."""
+    """Its progress is kept under this name: a new name starts from the oldest report kept."""
     function: Callable[[Any], Any]
     batch: bool
     """It takes a list of reports, not one."""
@@ -66,18 +66,18 @@ class Handler:
         return 1 if self.batch else self.concurrency
 
     def backoff_after(self, attempts: int) -> float:
-        """Seconds to wait after so many failures; twice as long each time, up to the longest."""
+        """Seconds to wait after this many failures: doubled each time, up to a maximum."""
         doublings = min(attempts - 1, _MOST_DOUBLINGS)
         return float(min(self.backoff * 2**doublings, self.longest_backoff))
 
     @property
     def lines(self) -> bool:
-        """Reports of one account wait for one another, and for no other account's."""
+        """Reports of one account wait for each other, but not for another account's."""
         return self.ordered and not self.batch
 
 
 class _Open:
-    """A batch that the handler is at work on."""
+    """A batch that the handler is working on."""
 
     __slots__ = ("done", "left")
 
@@ -105,7 +105,7 @@ class HandlerRun:
     ) -> None:
         """Take what it works with.
 
-        :param report: makes a report of a JSON object and its account.
+        :param report: makes a report from a JSON object and its account.
         """
         self._handler = handler
         self._inbox = inbox
@@ -119,7 +119,7 @@ class HandlerRun:
         self._read_upto = 0
         self._upto = 0
         self._open: dict[int, _Open] = {}
-        """Batches behind ``_upto`` that were read, in order."""
+        """Batches after ``_upto`` that were read, in order."""
         self._partly: dict[int, bytes] = {}
         self._unwritten: list[tuple[_Outcome, Exception | None]] = []
         self._writing = asyncio.Lock()
@@ -134,7 +134,7 @@ class HandlerRun:
         self._troubled.set()
 
     async def run(self) -> None:
-        """Handle until cancelled; what is inside the handler then comes again at the next start."""
+        """Handle until cancelled; what is in the handler then comes again after the next start."""
         name = self._handler.name
         self._upto, self._partly = await self._inbox_run(lambda c: read_progress(c, name))
         self._read_upto = self._upto
@@ -147,7 +147,7 @@ class HandlerRun:
             self._threads.shutdown(wait=False, cancel_futures=True)
 
     def stop(self) -> None:
-        """Take nothing further; :meth:`run` ends when the calls under way have ended."""
+        """Take nothing more; :meth:`run` ends when the calls under way have ended."""
         self._stopping = True
         self._arrived.set()
         self._troubled.set()
@@ -171,7 +171,7 @@ class HandlerRun:
                 self._arrived.set()
 
     async def _take(self) -> list[_Item]:
-        """The next reports: one, or as many as a batch takes; none when it is to stop."""
+        """The next reports: one, or as many as a batch takes; none when stopping."""
         async with self._taking:
             first = await self._first()
             if first is None:
@@ -193,7 +193,7 @@ class HandlerRun:
         return None
 
     async def _gather(self, count: int) -> None:
-        """Read until so many wait besides, or the time is over."""
+        """Read until ``count`` more wait, or the time is over."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._handler.wait
         while len(self._queue) < count and not self._stopping:
@@ -207,7 +207,7 @@ class HandlerRun:
                     await self._arrived.wait()
 
     async def _read(self) -> bool:
-        """Read further batches; False when there are none."""
+        """Read more batches; False when there are none."""
         after = self._read_upto
         batches: list[Batch] = await self._inbox_run(lambda c: read_batches(c, after, _READ))
         for batch in batches:
@@ -221,7 +221,7 @@ class HandlerRun:
         return bool(batches)
 
     async def _call(self, reports: Sequence[Received]) -> Exception | None:
-        """Call the handler's function; what it raised, if anything."""
+        """Call the handler's function; return what it raised, if anything."""
         function = self._handler.function
         argument = list(reports) if self._handler.batch else reports[0]
         try:
@@ -240,7 +240,7 @@ class HandlerRun:
         return None
 
     async def _insist(self, items: Sequence[_Item], error: Exception) -> Exception | None:
-        """Try again until it works or the attempts are used up: nothing may overtake."""
+        """Retry until it works or the attempts are used up: nothing may overtake."""
         failed: Exception | None = error
         for attempts in range(1, self._handler.attempts):
             seconds = self._handler.backoff_after(attempts)
@@ -275,7 +275,7 @@ class HandlerRun:
                     await self._troubled.wait()
 
     def _groups(self, due: Sequence[Trouble]) -> list[list[Trouble]]:
-        """What is tried again together: ever fewer, until the one that fails is alone."""
+        """Groups to retry together: ever smaller, until the report that fails is alone."""
         groups: list[list[Trouble]] = []
         for trouble in due:
             most = max(1, self._handler.max >> 2 * trouble.attempts) if self._handler.batch else 1
@@ -291,10 +291,10 @@ class HandlerRun:
         await self._settle(troubles, error)
 
     async def _settle(self, outcomes: Sequence[_Outcome], error: Exception | None) -> None:
-        """Write what came of a call, with what came of others meanwhile; returns once on disk."""
+        """Write the result of a call, with those of other calls; returns once it is on disk."""
         self._unwritten += [(outcome, error) for outcome in outcomes]
         async with self._writing:
-            # Whoever had the lock before may have written ours as well.
+            # The previous holder of the lock may have written ours too.
             if not self._unwritten:
                 return
             unwritten, self._unwritten = self._unwritten, []
@@ -355,5 +355,5 @@ class HandlerRun:
 
 
 def _shown(error: Exception | None) -> str:
-    """An error for the log: with its words only if they are ours, as others may quote a report."""
+    """An error for the log: with its message only if it is ours, as others may quote a report."""
     return str(error) if isinstance(error, StatuspushError) else type(error).__name__

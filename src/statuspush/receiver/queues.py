@@ -1,4 +1,4 @@
-"""What a handler takes its next report from: one line for all, or a line for each account."""
+"""Where a handler takes its next report from: one queue for all, or one per account."""
 
 from collections import deque
 from typing import Protocol, TypeVar
@@ -10,20 +10,20 @@ class Queue(Protocol[T]):
     """Items that were read and wait to be handled."""
 
     def add(self, account: str, item: T) -> None:
-        """Behind all others."""
+        """Add at the end."""
 
     def take(self) -> T | None:
         """The next one that may be handled now."""
 
     def release(self, account: str) -> bool:
-        """One that was taken is done; True if another may be taken for that."""
+        """A taken item is done; True if another one may be taken for it."""
 
     def __len__(self) -> int:
         """How many wait."""
 
 
 class OneLine(Queue[T]):
-    """In the order of arrival, as many at once as are asked for."""
+    """In the order of arrival, as many concurrently as are asked for."""
 
     def __init__(self) -> None:
         """Nothing waits."""

@@ -36,7 +36,7 @@ _HOUR_MS: Final = 3_600_000
 def decode(
     body: bytes, content_type: str | None = None, kind: Kind[Any] = VOICE_STATUS
 ) -> list[Any]:
-    """Read the reports out of a push, whatever way its sender encodes (contract section 6).
+    """Read the reports in a push, however its sender encodes (contract section 6).
 
     ``body`` is the form as it came. Returns the kind's reports, by default
     :class:`~statuspush.receiver.Report`. Raises :class:`~statuspush.core.decode.NotAPush`.
@@ -45,11 +45,11 @@ def decode(
 
 
 class Receiver:
-    """Takes pushes, has them on disk before it acknowledges, and handles each report afterwards.
+    """Takes pushes, has them on disk before it acknowledges, and then handles each report.
 
     Opened by the first push, or by ``async with receiver`` (handlers run on that loop), or by
-    :meth:`start` (handlers run on a thread of their own, as they do when a push opened it).
-    One process at a time may have an inbox open.
+    :meth:`start` (handlers run on a separate thread, as they do when a push opened it).
+    Only one process at a time may have an inbox open.
     """
 
     def __init__(
@@ -110,16 +110,16 @@ class Receiver:
         ordered: bool = False,
     ) -> Callable[[F], F]: ...
     def on_report(self, function: Any = None, **options: Any) -> Any:
-        """Have each report given to a function, sync (on a thread) or async; a decorator.
+        """Call a function with each report, sync (on a thread) or async; a decorator.
 
-        It is called at least once for every report. One that raises, or takes longer than
-        ``timeout`` seconds, comes again after ``backoff`` seconds, twice that, and so on; after
-        ``attempts`` it is a dead letter (:meth:`dead_letters`).
+        It is called at least once for every report. If it raises, or takes longer than
+        ``timeout`` seconds, the report comes again after ``backoff`` seconds, then twice that, and
+        so on; after ``attempts`` it is a dead letter (:meth:`dead_letters`).
 
-        :param name: under which its progress is kept, the function's own by default.
-        :param ordered: of each account one at a time, in the order of arrival: a report that fails
-            is tried again before the account's next one is begun. Other accounts go on meanwhile,
-            as far as 2,000 reports ahead.
+        :param name: its progress is kept under this name, by default the function's own.
+        :param ordered: one at a time per account, in the order of arrival: a report that fails is
+            tried again before the account's next one is begun. Other accounts go on meanwhile, up
+            to 2,000 reports ahead.
         """
         return self._register(function, batch=False, **options)
 
@@ -137,11 +137,11 @@ class Receiver:
         backoff: float = 5.0,
     ) -> Callable[[F], F]: ...
     def on_batch(self, function: Any = None, **options: Any) -> Any:
-        """Have reports given to a function in lists, one list at a time; a decorator.
+        """Call a function with lists of reports, one list at a time; a decorator.
 
-        A list holds ``max`` reports, or what has come when ``wait`` seconds have passed since its
-        first one. Of a list that fails ever smaller parts are tried again, until the report that
-        it fails with is alone. The rest is as with :meth:`on_report`.
+        A list holds ``max`` reports, or what has come within ``wait`` seconds of its first one. A
+        list that fails is retried in ever smaller parts, until the report that it fails on is
+        alone. Everything else is as for :meth:`on_report`.
         """
         return self._register(function, batch=True, **options)
 
@@ -154,7 +154,7 @@ class Receiver:
         return registered if function is None else registered(function)
 
     def add_handler(self, handler: Handler) -> None:
-        """Have reports given to a handler; before the receiver is opened."""
+        """Add a handler; only before the receiver is opened."""
         if any(other.name == handler.name for other in self._handlers):
             raise InputError(f"there are two handlers named {handler.name!r}; give one a name")
         self._handlers.append(handler)
@@ -169,7 +169,7 @@ class Receiver:
         query: str = "",
         client: str | None = None,
     ) -> Answer:
-        """Answer a push that came by any way; waits until its reports are on disk."""
+        """Answer a push, however it came; waits until its reports are on disk."""
         endpoint, named = self._opened(), _lower(headers)
         admitted = endpoint.admit(method, path, query, named, client)
         return admitted if isinstance(admitted, Answer) else endpoint.accept(admitted, body, named)
@@ -184,7 +184,7 @@ class Receiver:
         query: str = "",
         client: str | None = None,
     ) -> Answer:
-        """The same on an event loop, which goes on meanwhile."""
+        """The same on an event loop, without blocking it."""
         endpoint, named = self._opened(), _lower(headers)
         admitted = endpoint.admit(method, path, query, named, client)
         if isinstance(admitted, Answer):
@@ -197,7 +197,7 @@ class Receiver:
         return self
 
     def stop(self, seconds: float = 10.0) -> None:
-        """End what :meth:`start` or a push began; handlers under way get so long to finish."""
+        """Stop what :meth:`start` or a push began; running handlers get ``seconds`` to finish."""
         thread, self._thread = self._thread, None
         if thread is not None and self._loop is not None:
             asyncio.run_coroutine_threadsafe(self._end_runs(seconds), self._loop).result()
@@ -212,16 +212,16 @@ class Receiver:
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        """End, with ten seconds for handlers under way."""
+        """Stop, with ten seconds for running handlers."""
         await self._end_runs(10.0)
         self._close()
 
     def counts(self) -> Counter[str]:
-        """What came of pushes since it was opened; see :class:`Endpoint`."""
+        """Results of pushes since it was opened; see :class:`Endpoint`."""
         return Counter() if self._endpoint is None else self._endpoint.counts
 
     async def check(self) -> str | None:
-        """Whether the inbox can be written and handlers run; what is wrong otherwise."""
+        """What is wrong if the inbox can't be written or handlers don't run; else None."""
         if self._failed is not None:
             return self._failed
         try:
@@ -231,11 +231,11 @@ class Receiver:
         return None
 
     def dead_letters(self, *, sid: str | None = None, limit: int = 100) -> list[Trouble]:
-        """Reports that handlers were given up with, the newest first."""
+        """Reports whose handlers failed for good, newest first."""
         return self._inbox.run(lambda c: ledger.list_troubles(c, sid=sid, limit=limit)).result()
 
     def replay(self, ids: Sequence[int] | None = None) -> int:
-        """Give dead letters (all of them without ``ids``) to their handlers again; how many."""
+        """Give dead letters (without ``ids``, all) to their handlers again; returns how many."""
         now = self._clock.now()
         count = self._inbox.run(lambda c: ledger.replay(c, now, ids)).result()
         if self._loop is not None:
@@ -244,7 +244,7 @@ class Receiver:
         return count
 
     def purge(self, ids: Sequence[int] | None = None) -> int:
-        """Delete dead letters (all of them without ``ids``); how many."""
+        """Delete dead letters (without ``ids``, all); returns how many."""
         return self._inbox.run(lambda c: ledger.purge(c, ids)).result()
 
     def _opened(self) -> Endpoint:
@@ -300,7 +300,7 @@ class Receiver:
             task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """Nobody awaits a handler's task: that it failed must be seen all the same."""
+        """Report a handler's task that has ended, because nobody awaits it."""
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failed = f"{task.get_name()} has ended: {error!r}"
             _log.critical("%s; a restart is needed", self._failed, exc_info=error)

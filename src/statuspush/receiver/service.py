@@ -1,4 +1,4 @@
-"""The receiver as a service of its own: ``statuspush receive``."""
+"""The receiver as a service: ``statuspush receive``."""
 
 import asyncio
 import logging
@@ -26,14 +26,14 @@ from statuspush.receiver.sinks import Sink, sink_from
 
 _log: Final = logging.getLogger("statuspush.receiver")
 _ALWAYS: Final = 1 << 30
-"""Attempts of a sink: what can't be handed on now is handed on later, in order."""
+"""Attempts of a sink: what can't be passed on now is passed on later, in order."""
 _LONGEST_BACKOFF: Final = 60.0
 _REPORTS: Final = frozenset({"reports", "repeats"})
 
 
 @dataclass(frozen=True)
 class ReceiverSettings:
-    """What the service is told."""
+    """The settings of the service."""
 
     host: str = "127.0.0.1"
     port: int = 9000
@@ -47,11 +47,11 @@ class ReceiverSettings:
 
 
 class CannotServe(ServiceError):
-    """The server did not come up; it has said why."""
+    """The server did not start; it has said why."""
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's, which reports when it listens."""
+    """uvicorn's server, which also reports when it listens."""
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[int], None]) -> None:
         super().__init__(config)
@@ -101,7 +101,7 @@ async def serve(settings: ReceiverSettings, ready: Callable[[int], None]) -> Non
             ),
             ready,
         )
-        # uvicorn would end the process by the signal once more: an orderly end is status 0.
+        # uvicorn would raise the signal again to end the process: a clean stop is status 0.
         server.capture_signals = nullcontext  # type: ignore[method-assign, assignment]
         _on_signals(server)
         try:
@@ -120,7 +120,7 @@ def _on_signals(server: uvicorn.Server) -> None:
 
 
 def _handler(number: int, text: str, sink: Sink) -> Handler:
-    # Its progress is kept by place and kind: a URL may change its password, and hold one.
+    # Its progress is kept by position and kind: a URL may hold a password, which may change.
     kind = text.partition(":")[0]
     return Handler(
         name=f"to-{number}-{kind}",
@@ -139,12 +139,12 @@ async def _open(text: str, sink: Sink) -> None:
     try:
         await sink.open()
     except ServiceError as error:
-        # Pushes are taken all the same; they are handed on when the other side is back.
-        _log.warning("sink %s is not there yet: %s", text.partition(":")[0], error)
+        # Pushes are taken all the same; they are passed on when the other side is back.
+        _log.warning("sink %s is not available yet: %s", text.partition(":")[0], error)
 
 
 class _App:
-    """The push's path, and what operators ask."""
+    """The path for pushes, and the routes for operators."""
 
     def __init__(self, receiver: Receiver, path: str) -> None:
         self._receiver = receiver
@@ -183,11 +183,11 @@ class _Counts(Collector):
         self._receiver = receiver
 
     def collect(self) -> list[CounterMetricFamily]:
-        """Give them, when they are asked for."""
+        """The metrics as of now."""
         counts = self._receiver.counts()
         pushes = CounterMetricFamily(
             "statuspush_receiver_pushes",
-            "Pushes by what became of them: acknowledged, or why not.",
+            "Pushes by result: acknowledged, or why not.",
             labels=["result"],
         )
         for result, count in counts.items():
@@ -195,7 +195,7 @@ class _Counts(Collector):
                 pushes.add_metric([result], count)
         reports = CounterMetricFamily(
             "statuspush_receiver_reports",
-            "Reports stored, and repeats that were acknowledged only.",
+            "Reports stored, and repeats, which were only acknowledged.",
             labels=["kind"],
         )
         reports.add_metric(["new"], counts["reports"])

@@ -13,7 +13,7 @@ _PART_BYTES: Final = 64 << 10
 
 
 class WsgiMount:
-    """Answers every path that is given to it.
+    """Answers every path that it is given.
 
     :param endpoint: called on the first request.
     """
@@ -64,7 +64,7 @@ def _body(environ: dict[str, Any], endpoint: Endpoint) -> bytes:
     elif environ.get("wsgi.input_terminated"):
         expected = None
     else:
-        # PEP 3333: without a length there is nothing that may be read.
+        # PEP 3333: without a length nothing may be read.
         raise Refused(411, "no_length", "the request has no Content-Length")
     gate = endpoint.gate
     deadline = time.monotonic() + gate.body_seconds

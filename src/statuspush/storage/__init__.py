@@ -1,1 +1,1 @@
-"""SQLite files: locks, connections, versions and checkpoints, for whoever stores in one."""
+"""SQLite files: locks, connections, versions and checkpoints."""

@@ -1,8 +1,8 @@
-"""Checkpoints of the write-ahead log, kept away from commits.
+"""Checkpoints of the write-ahead log, kept out of the way of commits.
 
-The bulk of the work is done by a connection and a thread of its own while commits go on. Under
-steady writing it never catches up with the end of the log, so the log would grow without end:
-the short rest is done between two groups, after which SQLite begins the log anew.
+A separate connection and thread do most of the work while commits go on. Under steady writing they
+never catch up with the end of the log, so it would grow without end: the short rest is done between
+two groups, after which SQLite starts the log over.
 """
 
 import os
@@ -22,7 +22,7 @@ WAL_BYTES: Final = 32 << 20
 
 
 class Checkpoints:
-    """Decides between two groups whether there is something to do for the log."""
+    """Decides between two groups whether there is checkpoint work to do."""
 
     def __init__(
         self, database: Path, writer: sqlite3.Connection, wal_bytes: int | None = None
@@ -37,7 +37,7 @@ class Checkpoints:
         self._running: Future[None] | None = None
 
     def between_groups(self) -> Callable[[], None] | None:
-        """The rest of a checkpoint, to be run while nothing is being written; mostly None."""
+        """The rest of a checkpoint, to be run while nothing is being written; usually None."""
         if self._running is not None:
             if not self._running.done():
                 return None
@@ -50,7 +50,7 @@ class Checkpoints:
     def _size(self) -> int:
         """Bytes of the log that are in use (the file itself is kept at its largest size).
 
-        The number of its last frame stands in the index's header: sqlite.org/walformat.html.
+        The number of its last frame is in the index's header: sqlite.org/walformat.html.
         """
         os.lseek(self._index, 16, os.SEEK_SET)
         last_frame: int = struct.unpack("=I", os.read(self._index, 4))[0]
@@ -74,10 +74,10 @@ class Checkpoints:
 
 
 def _checkpoint(connection: sqlite3.Connection, mode: str) -> None:
-    """Raises only what leaves in doubt what is on the disk."""
+    """Run a checkpoint; raises only errors that leave it in doubt what is on the disk."""
     try:
         connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
     except sqlite3.Error as error:
         if breaks(error):
             raise
-        # Disk full, for one: the log keeps everything, and the next group tries again.
+        # Disk full, for example: the log keeps everything, and the next group tries again.

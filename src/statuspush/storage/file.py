@@ -16,20 +16,20 @@ _PAGE_BYTES: Final = 8192
 _CACHE_KIB: Final = 16 * 1024
 _COPY_BYTES: Final = 1 << 20
 _BINARY: Final = getattr(os, "O_BINARY", 0)
-"""Windows takes files for text otherwise."""
+"""Otherwise Windows opens files as text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """What a file of ours holds, and how it came to be so."""
+    """What a file of ours holds, and the migrations that made it."""
 
     application_id: int
     """Marks the file, so that another program's database is never migrated."""
     package: str
-    """Where the folder ``migrations`` is."""
+    """The package that has the folder ``migrations``."""
 
     def migrations(self) -> list[tuple[int, str]]:
-        """(version, SQL) of all, in order; version n is the file that begins with n."""
+        """(version, SQL) of each, in order; version n is the file whose name begins with n."""
         folder = files(self.package) / "migrations"
         found = [
             (int(entry.name.split("_", 1)[0]), entry.read_text("utf-8"))
@@ -40,9 +40,9 @@ class Schema:
 
 
 class FileLock:
-    """Only one process may have the file open; a second one is refused before it reads a page.
+    """Lets only one process have the file open; a second one is refused before it reads a page.
 
-    The lock is the kernel's, on a file beside the database, and goes with the process.
+    It is a kernel lock on a file beside the database, and goes with the process.
     """
 
     def __init__(self, database: Path) -> None:
@@ -64,21 +64,21 @@ class FileLock:
             os.close(fd)
             raise StoreRefused(
                 f"another statuspush process{f' (pid {holder})' if holder else ''} has this "
-                f"database open; stop it first, or give this one a database of its own"
+                f"database open; stop it first, or give this one its own database"
             ) from None
         os.ftruncate(fd, 0)
         os.write(fd, f"{os.getpid()}\n".encode())
         self._fd = fd
 
     def release(self) -> None:
-        """Let the next process in."""
+        """Release the lock."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
 
 
 def connect(database: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """A connection with our settings; the caller takes care which thread uses it when.
+    """A connection with our settings; the caller decides which thread uses it when.
 
     The writer has no rival (see :class:`FileLock`), so it never waits for a lock.
     """
@@ -99,11 +99,11 @@ def _configure(connection: sqlite3.Connection, *, read_only: bool) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     connection.execute("PRAGMA temp_store = MEMORY")
-    # Debian's SQLite writes zeros over what is deleted: a write for each page that retention
-    # frees, in a file that holds as much of the same kind in the clear.
+    # Debian's SQLite overwrites deleted data with zeros: one write for each page that retention
+    # frees, in a file that holds plenty of the same data in the clear.
     connection.execute("PRAGMA secure_delete = OFF")
     connection.execute(f"PRAGMA busy_timeout = {5000 if read_only else 0}")
-    # Checkpoints are ours to time (checkpoint.py): SQLite's own would stall a commit.
+    # We time checkpoints ourselves (checkpoint.py): SQLite's own would stall a commit.
     connection.execute("PRAGMA wal_autocheckpoint = 0")
 
 
@@ -111,8 +111,8 @@ def migrate(connection: sqlite3.Connection, database: Path, schema: Schema) -> t
     """Bring the schema up to date; return the versions before and after.
 
     Each migration is one transaction with its version number, so a crash leaves the file at
-    one version or the next. Raises :class:`StoreRefused` for a file that is newer than this
-    program, or another program's.
+    one version or the next. Raises :class:`StoreRefused` if the file is newer than this
+    program, or belongs to another one.
     """
     before = int(connection.execute("PRAGMA user_version").fetchone()[0])
     application = int(connection.execute("PRAGMA application_id").fetchone()[0])
@@ -126,7 +126,7 @@ def migrate(connection: sqlite3.Connection, database: Path, schema: Schema) -> t
             f"{database} has schema version {before}, this statuspush knows versions up to "
             f"{newest}; nothing was changed: run the newer statuspush again, or restore a backup"
         )
-    # Not before it is sure that the file is ours: the mode of the journal stands in the file.
+    # Only once it is certain that the file is ours: the journal mode is written to the file.
     connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
@@ -159,9 +159,9 @@ def migrate_file(database: Path, schema: Schema) -> tuple[int, int]:
 
 
 def open_database(database: Path) -> sqlite3.Connection:
-    """:func:`connect` for writing, with the operating system's refusals in plain words."""
+    """:func:`connect` for writing, with the operating system's errors in plain words."""
     try:
-        # Secrets of customers are in it: not for other users of the machine.
+        # It holds customers' secrets: not for other users of the machine.
         os.close(os.open(database, os.O_RDWR | os.O_CREAT, 0o600))
         _write_log_again(database)
     except OSError as error:
@@ -171,11 +171,11 @@ def open_database(database: Path) -> sqlite3.Connection:
 
 
 def _write_log_again(database: Path) -> None:
-    """Put the write-ahead log that a killed process left on disk once more, byte for byte.
+    """Write the write-ahead log that a killed process left to disk again, byte for byte.
 
-    After an fsync that failed, the system shows pages that it has given up writing. Recovery
-    would read them, and go on behind them: at the next power cut the log would end where they
-    are missing, and everything acknowledged since then would be lost.
+    After a failed fsync, the system still shows pages that it has given up writing. Recovery would
+    read them, and go on after them: at the next power cut the log would end where they are
+    missing, and everything acknowledged since would be lost.
     """
     try:
         log = os.open(f"{database.resolve()}-wal", os.O_RDWR | _BINARY)
@@ -194,7 +194,7 @@ def _write_log_again(database: Path) -> None:
 
 @contextmanager
 def refusing(database: Path) -> Iterator[None]:
-    """While opening, an error of SQLite is a refusal to open."""
+    """Turn SQLite errors while opening into a refusal to open."""
     try:
         yield
     except sqlite3.Error as error:

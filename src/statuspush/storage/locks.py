@@ -7,7 +7,7 @@ except ImportError:  # Windows
     import os
 
     _FAR = (1 << 31) - 2
-    """Windows locks bytes and keeps others from reading them, so it is one that no file has."""
+    """Windows locks bytes and keeps others from reading them, so this is one beyond any file."""
 
     def lock(file: int) -> None:
         """Lock an open file; raises :class:`BlockingIOError` when another process has it."""

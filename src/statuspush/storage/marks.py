@@ -1,7 +1,7 @@
 """Marks: 64 bits that stand for one account's sid.
 
-The sid's fingerprint alone would be the same for all accounts that number their reports alike,
-and each report of one of them would have to be compared with those of all the others.
+The sid's fingerprint alone would be the same for all accounts that use the same sids, and each of
+their reports would have to be compared with those of all the others.
 """
 
 from typing import Final

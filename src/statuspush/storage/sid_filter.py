@@ -1,12 +1,12 @@
-"""A Bloom filter per run, bit-sliced: one look at a few rows answers for all runs at once.
+"""A Bloom filter per run, bit-sliced: one look at a few rows answers for all runs together.
 
-The filters of all runs have the same size and the same hash positions. They are laid out with
-a row a position and a column (one bit) a run, so the conjunction of a mark's rows has a bit set
+The filters of all runs have the same size and the same hash positions. They are laid out with one
+row per position and one column (one bit) per run, so the conjunction of a mark's rows has a bit set
 for every run that may hold the sid (see marks.py). A look costs the same few rows however many
-runs there are (0.1 to 0.2 µs a report in bulk), 4 bytes of memory per stored report.
+runs there are (0.1 to 0.2 µs per report in bulk), and 4 bytes of memory per stored report.
 
-All that takes long is done in a thread (:meth:`SidFilter.prepare`) while looks go on: the bits of
-a column count only once it is given to a run.
+Whatever takes long is done in a thread (:meth:`SidFilter.prepare`) while looks go on: the bits of
+a column count only once it is assigned to a run.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,9 +23,9 @@ ROWS: Final = 1 << 21
 PROBES: Final = 8
 FILTER_BYTES: Final = ROWS // 8
 _BULK: Final = 24
-"""From so many sids on, numpy is faster than a loop that stops at the first empty row."""
+"""From this many sids on, numpy is faster than a loop that stops at the first empty row."""
 _PAUSE: Final = 3
-"""After so many probes most sids are in no run, and the others go on alone."""
+"""After this many probes most sids are known to be in no run; only the others are probed on."""
 
 _Rows = npt.NDArray[np.intp]
 
@@ -55,7 +55,7 @@ class _Table:
     def __init__(self, rows: npt.NDArray[np.uint8]) -> None:
         self.rows = rows
         self.width = width = rows.shape[1]
-        # In words as wide as can be, which are and-ed in one step.
+        # In the widest words possible, which are and-ed in one step.
         word = min(width, 8) or 1
         self.words: npt.NDArray[np.unsignedinteger] = rows.view(f"u{word}").reshape(
             (len(rows),) if width == word else (len(rows), -1)
@@ -83,7 +83,7 @@ class SidFilter:
         self._runs: dict[int, int] = {}
         self._free: list[int] = []
         self._stale: list[int] = []
-        """Columns whose bits are to be cleared before they are used again."""
+        """Columns whose bits must be cleared before they are reused."""
 
     def load(self, filters: Iterable[tuple[int, bytes]]) -> None:
         """Take in the stored filters (run, filter), eight columns at a time."""
@@ -112,7 +112,7 @@ class SidFilter:
     def prepare(self, marks: Fingerprints) -> int:
         """Write the filter of a new run into a column; in any thread, one at a time.
 
-        The column is for :meth:`assign` or :meth:`give_back`.
+        Pass the returned column to :meth:`assign` or :meth:`give_back`.
         """
         while self._stale:
             column = self._stale.pop()
@@ -127,16 +127,16 @@ class SidFilter:
         return column
 
     def assign(self, run: int, column: int) -> None:
-        """From now on the column is this run's."""
+        """Let the column belong to this run from now on."""
         self._columns[run] = column
         self._runs[column] = run
 
     def give_back(self, column: int) -> None:
-        """The column is nobody's."""
+        """Free a column."""
         self._stale.append(column)
 
     def remove(self, run: int) -> None:
-        """Forget a run; its column is used again."""
+        """Forget a run; its column is reused."""
         column = self._columns.pop(run, None)
         if column is not None:
             del self._runs[column]
@@ -146,7 +146,7 @@ class SidFilter:
         """Index of each mark that some run may hold -> those runs."""
         if not self._columns:
             return {}
-        table = self._table  # once: it may be a larger one a moment later
+        table = self._table  # read once: it may be replaced by a larger one
         if len(marks) < _BULK:
             return self._look_individually(table, marks)
         keys = np.asarray(marks, np.uint64)

@@ -1,4 +1,4 @@
-"""Transactions of a writer, and the rule for what it means when one fails."""
+"""Transactions of a writer, and the rule for what a failed one means."""
 
 import sqlite3
 
@@ -8,9 +8,9 @@ from statuspush.storage.damage import breaks
 class Transactions:
     """Begins, commits and rolls back on one connection.
 
-    The rule: what failed is rolled back, and nothing of it is stored. If the error leaves in
+    The rule: what failed is rolled back, and nothing of it is stored. If the error leaves it in
     doubt what is on the disk (:func:`~statuspush.storage.damage.breaks`), or the roll-back fails
-    as well, the file is broken: whoever writes to it promises nothing more until a restart.
+    as well, the file is broken: its writer promises nothing more until a restart.
 
     :param what: names the file in words: "the database".
     """
@@ -22,11 +22,11 @@ class Transactions:
         """Why nothing can be promised until a restart."""
 
     def begin(self) -> None:
-        """Take the right to write."""
+        """Begin a write transaction."""
         self._connection.execute("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
-        """Return when everything since the beginning is on the disk."""
+        """Return once everything since :meth:`begin` is on disk."""
         self._connection.execute("COMMIT")
 
     def roll_back(self, error: Exception | None = None) -> None:
@@ -40,6 +40,6 @@ class Transactions:
                 self.distrust(further)
 
     def distrust(self, reason: Exception | str) -> None:
-        """The file is broken; the first reason is kept."""
+        """Mark the file as broken; the first reason is kept."""
         if self.broken is None:
             self.broken = f"{self._what} can't be trusted until a restart: {reason}"

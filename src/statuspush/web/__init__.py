@@ -1,1 +1,1 @@
-"""What speaks HTTP to people and programs: the API, its document, and the probes."""
+"""The HTTP side for people and programs: the API, its document, and the probes."""

@@ -93,7 +93,7 @@ async def put_account(
     body = read_fields(await read_object(request), {"name": label}, required=("name",))
     now = web.now()
     apikey = secrets.token_urlsafe(APIKEY_BYTES)
-    # The key has 256 bits of chance in it, so a plain hash can't be searched for it.
+    # The key has 256 random bits, so a plain hash can't be reversed by searching.
     digest = hashlib.sha256(apikey.encode()).digest()
     created = await web.store.put_account(account, body["name"], digest, now)
     view = account_view(await web.store.get_account(account), now, language)
@@ -215,7 +215,7 @@ async def delete_account(account: AccountInPath, request: Request, web: InWeb) -
 async def patch_push(
     account: AccountInPath, request: Request, response: Response, web: InWeb
 ) -> PushSettingsView:
-    """A change holds for every send after it, also for pushes that wait already.
+    """A change applies to every later send, also of pushes that already wait.
 
     Only the reports of a push are fixed at its first send. Settings that others change at the
     same moment keep their changes.
@@ -233,7 +233,7 @@ async def patch_push(
 async def _change(
     account: str, changes: dict[str, object], request: Request, web: Web
 ) -> tuple[PushSettings, int]:
-    """Make the change, if the client names no revision or the present one among others."""
+    """Make the change if the client names no revision, or if the present one is among them."""
     named = revisions(request.headers.get("if-match"))
     if named is None:
         return await web.store.change_push(account, changes, web.now())

@@ -1,4 +1,4 @@
-"""The HTTP application: the hot route in front, FastAPI for the others, one way with errors."""
+"""The HTTP application: the hot route in front, FastAPI for the rest, errors handled one way."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -40,7 +40,7 @@ _NO_STORE: Final = [(name.lower().encode(), value.encode()) for name, value in N
 
 
 def create_app(deps: WebDependencies) -> "Application":
-    """The application. It starts nothing and owns nothing of what it is given.
+    """The application. It starts nothing, and owns nothing that it is given.
 
     ``app.state`` of the FastAPI application behind it holds what handlers share.
     """
@@ -71,14 +71,14 @@ def _routes() -> FastAPI:
 def _described(timezone: ZoneInfo) -> tuple[bytes, Callable[[str], str]]:
     """The document as bytes, and the methods that a path takes.
 
-    Both take 50 ms to make and depend on nothing else, so tests needn't make them each time.
+    Both take 50 ms to make and depend on nothing else, so tests needn't make them every time.
     """
     described = document(_routes(), timezone)
     return msgspec.json.encode(described), allowed_methods(described["paths"])
 
 
 class Application:
-    """ASGI application; what holds of every request: token, security headers, HEAD and OPTIONS."""
+    """ASGI application; does what every request needs: token, security headers, HEAD, OPTIONS."""
 
     def __init__(self, deps: WebDependencies, app: FastAPI) -> None:
         self._deps = deps
@@ -111,13 +111,13 @@ class Application:
             await send({"type": "http.response.start", "status": 204, "headers": headers})
             await send({"type": "http.response.body", "body": b""})
             return
-        # The token was asked for by the whole path, so routes must be found by the whole path.
+        # The whole path decided whether a token is needed, so it must also decide the route.
         scope = {**scope, "root_path": ""}
         if method == "HEAD":
             scope["method"] = "GET"
             send = _without_body(send)
         # An unexpected error was logged and answered in statuspush.web.responses; the framework
-        # raises it once more for a server that would print it.
+        # raises it again for a server that would print it.
         with suppress(Exception):
             await self._app(scope, receive, send)
 

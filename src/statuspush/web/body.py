@@ -1,4 +1,4 @@
-"""Bodies of requests, under a limit of size and time."""
+"""Request bodies, limited in size and time."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,11 +13,11 @@ from statuspush.web import problems
 from statuspush.web.problems import Problem
 
 BODY_SECONDS: Final = 60.0
-"""Time for a body to arrive once its head has."""
+"""Time for a body to arrive after its head."""
 
 
 class ArrivingBodies:
-    """Bytes of bodies that are arriving now, over all requests, and their limit.
+    """Counts the bytes of bodies that are arriving, over all requests, against a limit.
 
     A body counts while it is incomplete; once whole it is the business of whoever takes it.
 
@@ -32,8 +32,8 @@ class ArrivingBodies:
     def grow(self, held: int, size: int) -> None:
         """Count ``size`` more bytes of a body that holds ``held`` already.
 
-        Raises :class:`Overloaded`, except for a body that has the intake to itself, so that
-        one submission always gets in.
+        Raises :class:`Overloaded`, except for a body that is the only one arriving, so that one
+        submission always gets in.
         """
         if self._bytes > held and self._bytes + size > self._most:
             self._refused()
@@ -72,7 +72,7 @@ class Body:
         self._size = size
 
     def wait(self) -> None:
-        """The rest is not here yet: count what is. Raises :class:`Overloaded`."""
+        """The rest has not come yet: count what has. Raises :class:`Overloaded`."""
         if self._counted is None:
             self._counted = 0
             self._count(self._size)
@@ -88,7 +88,7 @@ class Body:
         return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
 
     def drop(self) -> None:
-        """Count it no longer."""
+        """Stop counting it."""
         if self._counted:
             self._intake.shrink(self._counted)
             self._counted = 0

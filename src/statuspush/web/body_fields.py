@@ -40,7 +40,7 @@ _LATEST: Final[Milliseconds] = 7_258_118_400_000
 def read_fields(
     values: Mapping[str, object], rules: Mapping[str, Rule], *, required: tuple[str, ...] = ()
 ) -> dict[str, Any]:
-    """All values read by their rules; raises the problem of all mistakes and missing fields."""
+    """Read all values by their rules; raises one problem for all mistakes and missing fields."""
     read, mistakes = collect(values, rules)
     mistakes += [
         mistake(name, Words("is missing", "缺失")) for name in required if name not in values
@@ -79,12 +79,12 @@ def label(value: object) -> str:
 
 
 def moment(value: object) -> Milliseconds:
-    """A bound of time as RFC 3339 writes it, with its offset; in milliseconds since the epoch.
+    """A time limit in RFC 3339 with its offset, in milliseconds since the epoch.
 
-    What lies before the epoch or after the year 2199 means the same as its end: no limit.
+    Anything before the epoch or after the year 2199 becomes that end: no limit.
     """
     if isinstance(value, str) and _RFC3339.fullmatch(value):
-        # The calendar's first and last days overflow in some offsets, hence both errors.
+        # The calendar's first and last days overflow with some offsets, hence both errors.
         with suppress(ValueError, OverflowError):
             moment = (datetime.fromisoformat(value.upper()) - _EPOCH) // _MILLISECOND
             return min(max(moment, 0), _LATEST)
@@ -122,7 +122,7 @@ def flag(value: object) -> bool:
 
 
 def length(least: int, most: int) -> Rule:
-    """A text in a query, of that many characters."""
+    """A text in a query, with limits on its length."""
 
     def read(value: object) -> str:
         text = str(value)

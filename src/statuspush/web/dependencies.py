@@ -1,4 +1,4 @@
-"""What the application is given, and how handlers reach it."""
+"""What the application is given, and how handlers access it."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ Accepted = Callable[[Appended | Exception], None]
 
 
 class Accepts(Protocol):
-    """Takes submissions in, as :class:`statuspush.worker.accept.Accept` does."""
+    """Accepts submissions, as :class:`statuspush.worker.accept.Accept` does."""
 
     def begin(self, body: bytes, kind: Kind[Any], *, ndjson: bool, done: Accepted) -> None:
         """Store all reports of the body, or none, and call ``done``; see there."""
@@ -29,14 +29,14 @@ class Accepts(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebDependencies:
-    """Everything that the application needs from the rest of the house."""
+    """Everything that the application needs from the rest of the service."""
 
     store: RemoteStore
     accept: Accepts
     test_push: Callable[[Account], Awaitable[Tested]]
     """Sends the sample reports of the account's kind to its URL, outside the queue."""
     metrics: Callable[[str | None], Awaitable[tuple[bytes, str]]]
-    """Gives what ``/metrics`` shows for an ``Accept`` header, and its media type."""
+    """What ``/metrics`` shows for an ``Accept`` header, and its media type."""
     clock: Clock
     telemetry: Telemetry
     timezone: ZoneInfo
@@ -48,7 +48,7 @@ class WebDependencies:
     draining: Callable[[], bool] = lambda: False
     """The service is shutting down and takes no more submissions."""
     max_intake_bytes: int = 64 * 1024 * 1024
-    """Most bytes of submissions that are arriving at the same time."""
+    """Most bytes of submissions that may be arriving at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Web:
 
     deps: WebDependencies
     tested: set[str] = field(default_factory=set)
-    """Accounts to which a test push is under way."""
+    """Accounts with a test push under way."""
 
     @property
     def store(self) -> RemoteStore:
@@ -65,7 +65,7 @@ class Web:
         return self.deps.store
 
     def now(self) -> Milliseconds:
-        """Time for whatever a handler does."""
+        """The time that a handler uses."""
         return self.deps.clock.now()
 
 

@@ -73,13 +73,13 @@ async def docs() -> HTMLResponse:
 
 @router.get("/docs/start.js")
 async def start() -> Response:
-    """A script of its own, as the policy of the page forbids inline ones."""
+    """The page's script, in a separate file because the page's policy forbids inline ones."""
     return Response(_START, media_type="text/javascript", headers=_CACHED)
 
 
 @router.get("/docs/{name}")
 async def asset(name: str) -> Response:
-    """One of the files that the page needs, and no other."""
+    """One of the files that the page needs; no others are served."""
     media_type = _FILES.get(name)
     if media_type is None:
         raise Problem(problems.NOT_FOUND, Words("there is no such file", "没有这个文件"))

@@ -1,4 +1,4 @@
-"""Pieces of the OpenAPI document that routes declare beside their handlers."""
+"""Pieces of the OpenAPI document that routes declare next to their handlers."""
 
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ _RETRY_AFTER: Final = {
 
 
 def answers(*kinds: ProblemType) -> Responses:
-    """The problems that a route answers with besides those of every route."""
+    """The problems that a route answers with, besides those of every route."""
     return {kind.status.value: problem_response(kind) for kind in kinds}
 
 

@@ -1,9 +1,9 @@
-"""The HTTP protocol of a worker: submissions are taken in its callbacks, all else is uvicorn's.
+"""The HTTP protocol of a worker: submissions are taken in its callbacks, the rest is uvicorn's.
 
-By way of ASGI a submission of one report takes a scope, a task, a future, five messages and two
-writes; here it takes one call and one write (docs/design.md has the figures). A submission stands
-in the place of uvicorn's cycle for the request, so that pipelined requests, the end of a
-connection and the shutdown of the server find what they expect there.
+Through ASGI, a submission of one report takes a scope, a task, a future, five messages and two
+writes; here it takes one call and one write (docs/design.md has the figures). A submission takes
+the place of uvicorn's cycle for the request, so that pipelined requests, the end of a connection
+and the shutdown of the server find what they expect there.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ RawHeaders = Sequence[tuple[bytes, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class _Head:
-    """The head of a request that was read before."""
+    """The head of an earlier request."""
 
     headers: RawHeaders
     admitted: Admitted
@@ -43,7 +43,7 @@ class Heads:
     """Heads of admitted submissions, by their bytes.
 
     A submitter's requests have the same head, apart from the length of the body. The parser is a
-    function of the bytes, so a head that it has read need not be read again: that saves 10 µs a
+    function of the bytes, so a head that it has read need not be read again: that saves 10 µs per
     request.
     """
 
@@ -59,21 +59,21 @@ class Heads:
         return head, data[end:]
 
     def learn(self, data: bytes, headers: RawHeaders, admitted: Admitted, body: bytes) -> None:
-        """Remember a head. ``data`` was one whole request, in which the parser found the rest.
+        """Remember a head. ``data`` was one whole request; the rest is what the parser found in it.
 
-        Only a body that follows the first empty line to the letter, as one that came with a
-        Content-Length does, shows where the head ended for the parser.
+        Only a body that follows the first empty line byte for byte, as one with a Content-Length
+        does, shows where the head ended for the parser.
         """
         end = data.find(b"\r\n\r\n") + 4
         if end > _LONGEST_HEAD or not data.startswith(b"POST ") or data[end:] != body:
             return
-        if len(self._known) >= _MOST_HEADS:  # of submitters whose heads are never the same
+        if len(self._known) >= _MOST_HEADS:  # submitters whose heads never repeat
             self._known.clear()
         self._known[data[:end]] = _Head(headers, admitted, len(body))
 
 
 class Front:
-    """Makes the protocol of each connection; uvicorn is given it as ``http``."""
+    """Makes the protocol of each connection; given to uvicorn as ``http``."""
 
     def __init__(self, submissions: SubmissionRules) -> None:
         self.submissions = submissions
@@ -92,7 +92,7 @@ class Front:
         return FrontProtocol(self, config, server_state, app_state, _loop)
 
     def accepted(self, appended: Appended, common: RawHeaders, *, keep_alive: bool) -> bytes:
-        """The answer to a submission that was accepted; ``common`` are headers of all answers."""
+        """The answer to an accepted submission; ``common`` are the headers of all answers."""
         if common is not self._common:  # uvicorn makes them anew each second
             self._common = common
             self._accepted_head = STATUS_LINE[202] + _lines(common) + _lines(HEADERS)
@@ -106,7 +106,7 @@ class Front:
 
 
 class FrontProtocol(HttpToolsProtocol):
-    """A connection of a submitter, or of anybody else."""
+    """A connection, of a submitter or of anybody else."""
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class FrontProtocol(HttpToolsProtocol):
         self._submission: SubmissionCycle | None = None  # if uvicorn's cycle is one of ours
 
     def data_received(self, data: bytes) -> None:
-        """Take a request that is like one before it as a whole; have others parsed."""
+        """Take a whole request whose head is known; have others parsed."""
         if self._between_requests:
             if self._free() and self._take_known(data):
                 return
@@ -150,7 +150,7 @@ class FrontProtocol(HttpToolsProtocol):
         return submission
 
     def _free(self) -> bool:
-        """Whether nothing is under way: requests are answered in their order."""
+        """Whether nothing is under way: requests are answered in order."""
         idle = self.cycle is None or self.cycle.response_complete
         return idle and not self.flow.write_paused
 
@@ -185,7 +185,7 @@ class FrontProtocol(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """A request has come to its end."""
+        """A request is complete."""
         self._between_requests = not self.parser.should_upgrade()
         data, self._data = self._data, b""
         if self._submission is not None:
@@ -196,7 +196,7 @@ class FrontProtocol(HttpToolsProtocol):
     # -- the end --
 
     def answered(self, submission: "SubmissionCycle", answer: bytes) -> None:
-        """Write the answer to a submission, and go on with the connection."""
+        """Write the answer to a submission, and continue with the connection."""
         if not self.transport.is_closing():
             self.transport.write(answer)
             if not submission.keep_alive:
@@ -217,7 +217,7 @@ class FrontProtocol(HttpToolsProtocol):
     def timeout_keep_alive_handler(self) -> None:
         """Close the connection if it has been idle.
 
-        A timer for each answer would take 2 µs; one for many looks what has happened since.
+        A timer for each answer would take 2 µs; one for many checks what has happened since.
         """
         self.timeout_keep_alive_task = None
         if self._submission is not None and not self._submission.response_complete:
@@ -229,14 +229,14 @@ class FrontProtocol(HttpToolsProtocol):
             super().timeout_keep_alive_handler()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone; what was submitted in whole is stored all the same."""
+        """The connection is gone; complete submissions are stored all the same."""
         super().connection_lost(exc)
         if self._submission is not None:
             self._submission.give_up_body()
 
 
 class SubmissionCycle:
-    """A submission on its way, in the place of uvicorn's cycle of a request."""
+    """A submission under way, in the place of uvicorn's cycle of a request."""
 
     __slots__ = (
         "_admitted",
@@ -263,7 +263,7 @@ class SubmissionCycle:
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self, *, expects_continue: bool) -> None:
-        """The head is there."""
+        """The head has arrived."""
         submissions = self._connection.front.submissions
         try:
             self._admitted = submissions.admit(self._headers)
@@ -275,7 +275,7 @@ class SubmissionCycle:
             self._connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def part(self, part: bytes) -> None:
-        """A part of the body is there."""
+        """A part of the body has arrived."""
         if self._body is not None:
             try:
                 self._body.add(part)
@@ -283,7 +283,7 @@ class SubmissionCycle:
                 self._refuse(error)
 
     def wait(self) -> None:
-        """The rest of the body is not here yet."""
+        """The rest of the body has not arrived yet."""
         if self._body is None or self._timer is not None:
             return
         seconds = bodies.BODY_SECONDS
@@ -294,7 +294,7 @@ class SubmissionCycle:
             self._refuse(error)
 
     def whole(self, data: bytes) -> None:
-        """The body has arrived, in ``data`` if that is not empty, which began with the request."""
+        """The body has arrived; ``data``, unless empty, began with the request and holds it."""
         body, admitted = self._body, self._admitted
         if body is None or admitted is None:
             return
@@ -312,7 +312,7 @@ class SubmissionCycle:
             self._refuse(error)
 
     def give_up_body(self) -> None:
-        """Wait for the body no longer."""
+        """Stop waiting for the body."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

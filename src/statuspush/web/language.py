@@ -1,4 +1,4 @@
-"""Which language a client wants its answer in."""
+"""The language that a client wants its answer in."""
 
 from typing import Final
 

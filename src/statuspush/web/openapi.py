@@ -1,7 +1,7 @@
-"""The OpenAPI document: what FastAPI gathers from the routes, made whole.
+"""The OpenAPI document: what FastAPI gathers from the routes, completed.
 
 It is written as OpenAPI 3.0, because the Swagger UI that can be installed without internet reads
-no later version; :func:`_to_3_0` brings the parts that FastAPI writes in 3.1 down to it.
+no later version; :func:`_to_3_0` converts the parts that FastAPI writes in 3.1.
 """
 
 import re
@@ -23,15 +23,15 @@ _DESCRIPTION: Final = """\
 Reports in, pushes out: submitted reports are on disk before the answer, and are pushed to each
 account's URL until acknowledged.
 
-Everything below `/v1` asks for `Authorization: Bearer <operator token>`. Errors are problem
+Everything below `/v1` requires `Authorization: Bearer <operator token>`. Errors are problem
 documents (RFC 9457) in English, or in Chinese with `Accept-Language: zh`. A `HEAD` answers like a
-`GET` without body. Unknown members of bodies and unknown parameters of queries are refused.
+`GET` without body. Unknown body members and query parameters are refused.
 """
 
 _TAGS: Final = [
     {"name": "reports", "description": "Submit reports, and find what became of them."},
     {"name": "accounts", "description": "Customers and their push settings."},
-    {"name": "pushes", "description": "What was sent, and asking for another round."},
+    {"name": "pushes", "description": "What was sent, and sending it again."},
     {"name": "operations", "description": "For monitors; no token needed."},
 ]
 
@@ -44,7 +44,7 @@ _PROBLEM: Final[dict[str, Any]] = {
             "type": "string",
             "format": "uri-reference",
             "enum": [kind.uri for kind in problems.KINDS.values()],
-            "description": "Kind of the problem; the path explains it.",
+            "description": "Type of the problem; its path explains it.",
         },
         "title": {"type": "string"},
         "status": {"type": "integer", "description": "The HTTP status."},
@@ -52,29 +52,32 @@ _PROBLEM: Final[dict[str, Any]] = {
         "errors": {
             "type": "array",
             "maxItems": problems.MAX_LISTED_ERRORS,
-            "description": "Of validation problems: each mistake, the first 100.",
+            "description": "For validation problems: the first 100 mistakes.",
             "items": {
                 "type": "object",
                 "required": ["field", "message"],
                 "properties": {
                     "index": {
                         "type": "integer",
-                        "description": "Of submissions: position of the report, from 0.",
+                        "description": "For submissions: position of the report, from 0.",
                     },
                     "field": {
                         "type": "string",
-                        "description": "The wrong field; empty when the whole report is.",
+                        "description": "The wrong field; empty when the whole report is wrong.",
                     },
                     "message": {"type": "string"},
                 },
             },
         },
-        "error_count": {"type": "integer", "description": "All mistakes found."},
+        "error_count": {"type": "integer", "description": "How many mistakes were found."},
         "incident": {
             "type": "string",
-            "description": "Of internal errors: what to look for in the log.",
+            "description": "For internal errors: what to look for in the log.",
         },
-        "max_bytes": {"type": "integer", "description": "Of too large requests: the limit."},
+        "max_bytes": {
+            "type": "integer",
+            "description": "For requests that are too large: the limit.",
+        },
     },
     "example": {
         "type": "/problems/validation",
@@ -129,7 +132,7 @@ def document(app: FastAPI, timezone: ZoneInfo) -> dict[str, Any]:
 
 
 def _to_3_0(node: Any) -> Any:
-    """The same in OpenAPI 3.0, where null is no type but a property of the others."""
+    """The same in OpenAPI 3.0, where null is not a type but a property of the others."""
     if isinstance(node, list):
         return [_to_3_0(item) for item in node]
     if not isinstance(node, dict):
@@ -142,7 +145,7 @@ def _to_3_0(node: Any) -> Any:
         if len(others) > 1:
             node["anyOf"] = others
         elif "$ref" in others[0]:
-            node["allOf"] = others  # beside a $ref, 3.0 passes over everything else
+            node["allOf"] = others  # 3.0 ignores everything beside a $ref
         else:
             node = {**others[0], **node}
         node["nullable"] = True

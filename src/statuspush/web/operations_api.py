@@ -1,4 +1,4 @@
-"""What monitors ask: ``/healthz``, ``/readyz``, ``/metrics``; and what problems mean."""
+"""The routes for monitors: ``/healthz``, ``/readyz``, ``/metrics``; and what problems mean."""
 
 import asyncio
 from typing import Any, Final
@@ -26,15 +26,17 @@ class StatusView(View):
     status: str
 
 
-@router.get("/healthz", summary="Is the process alive")
+@router.get("/healthz", summary="Whether the process is alive")
 async def healthz() -> StatusView:
-    """Answers as long as the event loop turns; a restart helps if it doesn't."""
+    """Answers as long as the event loop runs; if it doesn't, a restart helps."""
     return StatusView(status="ok")
 
 
-@router.get("/readyz", summary="Can reports be submitted", responses=answers(problems.UNAVAILABLE))
+@router.get(
+    "/readyz", summary="Whether reports can be submitted", responses=answers(problems.UNAVAILABLE)
+)
 async def readyz(web: InWeb) -> StatusView:
-    """Not while starting, shutting down, or when the disk can't be written."""
+    """Not while starting or shutting down, or when the disk can't be written."""
     if web.deps.draining():
         raise problems.unavailable(problems.SHUTTING_DOWN)
     reason = web.deps.not_ready()

@@ -1,4 +1,4 @@
-"""From the store's values to the shapes of answers, in the language of the client."""
+"""Turns the store's values into the shapes of answers, in the client's language."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -109,7 +109,7 @@ def _push_members(push: PushSummary) -> dict[str, Any]:
 
 
 def push_view(detail: PushDetail, language: Language) -> PushView:
-    """A push with everything known of it."""
+    """A push with everything known about it."""
     kind = KINDS[detail.push.kind]
     return PushView(
         **_push_members(detail.push),
@@ -180,7 +180,7 @@ def _verdict_members(verdict: Verdict, kind: Kind[Any], language: Language) -> d
 
 
 def _answer_text(answer: bytes) -> str:
-    """What an endpoint answered, for reading; bytes that are not UTF-8 become U+FFFD."""
+    """What an endpoint answered, as text; bytes that are not UTF-8 become U+FFFD."""
     return answer.decode("utf-8", "replace")
 
 

@@ -1,6 +1,6 @@
 """Every error that the API answers with, as RFC 9457 problem documents.
 
-An error of any room becomes a :class:`Problem` in :func:`problem_of`, and bytes in
+An error from any room becomes a :class:`Problem` in :func:`problem_of`, and bytes in
 :func:`render`; nothing else in this package writes an error answer.
 """
 
@@ -27,7 +27,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 MAX_LISTED_ERRORS: Final = 100
 
 _RETRY_SECONDS: Final = 5
-"""What Retry-After says when nobody knows better: a full disk or a restart takes a while."""
+"""What Retry-After says by default: a full disk or a restart takes a while."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,10 +57,10 @@ MALFORMED: Final = ProblemType(
 UNAUTHORIZED: Final = ProblemType(
     "unauthorized",
     HTTPStatus.UNAUTHORIZED,
-    Words("The operator token is missing or wrong", "缺少操作员令牌或令牌错误"),
+    Words("The operator token is missing or wrong", "缺少运营方令牌或令牌错误"),
     Words(
         "Everything below /v1 asks for the header Authorization: Bearer <operator token>.",
-        "/v1 下的所有接口都需要请求头 Authorization: Bearer <操作员令牌>。",
+        "/v1 下的所有接口都需要请求头 Authorization: Bearer <运营方令牌>。",
     ),
 )
 NOT_FOUND: Final = ProblemType(
@@ -200,7 +200,7 @@ class Problem(Exception):
     """All mistakes found, when ``errors`` holds only the first of them."""
     headers: Mapping[str, str] = field(default_factory=dict)
     members: Mapping[str, Any] = field(default_factory=dict)
-    """Further members of the document."""
+    """Additional members of the document."""
 
     def __str__(self) -> str:
         return self.detail.en
@@ -223,7 +223,7 @@ def invalid(*errors: Mistake) -> Problem:
 
 
 def unavailable(detail: Words, retry_after: int = _RETRY_SECONDS) -> Problem:
-    """The problem of a service that can't do it now but will later, in seconds."""
+    """The problem of a service that can't do it now but can after ``retry_after`` seconds."""
     return Problem(UNAVAILABLE, detail, headers={"Retry-After": str(retry_after)})
 
 
@@ -231,7 +231,7 @@ SHUTTING_DOWN: Final = Words("the service is shutting down", "服务正在关闭
 
 
 def problem_of(error: Exception) -> Problem | None:  # noqa: PLR0911 - one line per error
-    """The problem that tells of an error of another room; None if nobody expected it."""
+    """The problem for an error of another room; None for an unexpected one."""
     match error:
         case Problem():
             return error
@@ -259,7 +259,7 @@ def problem_of(error: Exception) -> Problem | None:  # noqa: PLR0911 - one line 
                 headers={"Retry-After": str(error.retry_after)},
             )
         case StoreUnavailable():
-            # The engine's own words name files and devices; they are for the log.
+            # The engine's own message names files and devices; it is for the log.
             return unavailable(
                 Words("the store can't be written at the moment", "存储暂时无法写入")
             )
@@ -300,7 +300,7 @@ def render(problem: Problem, language: Language) -> tuple[int, dict[str, str], b
             for mistake in problem.errors[:MAX_LISTED_ERRORS]
         ]
         document["error_count"] = problem.error_count or len(problem.errors)
-    # Field names and values of the request come back in messages; what is no UTF-8 is escaped.
+    # Messages repeat field names and values of the request; what is not UTF-8 is escaped.
     body = json.dumps(document, ensure_ascii=False).encode("utf-8", "backslashreplace")
     headers = {
         "Content-Type": MEDIA_TYPE,

@@ -1,4 +1,4 @@
-"""Pushes, looked at and asked for again: ``/v1/accounts/{account}/pushes``, ``/v1/pushes``."""
+"""Looking at pushes and redriving them: ``/v1/accounts/{account}/pushes``, ``/v1/pushes``."""
 
 from enum import StrEnum
 from typing import Any, Final
@@ -41,7 +41,7 @@ _MAX_CURSOR: Final = 200
 
 
 class Redrivable(StrEnum):
-    """States from which a person can ask for another round."""
+    """States from which a person can redrive a push."""
 
     EXHAUSTED = "exhausted"
     CANCELLED = "cancelled"
@@ -141,7 +141,7 @@ async def get_push(push: PushInPath, web: InWeb, language: InLanguage) -> PushVi
 
 @router.post(
     "/pushes/{id}/redrive",
-    summary="Push the reports of a push again",
+    summary="Send a push again",
     status_code=202,
     response_description="A new push over the same reports waits to be sent.",
     responses=answers(problems.NOT_FOUND, problems.CONFLICT, problems.VALIDATION),
@@ -154,7 +154,7 @@ async def redrive_push(push: PushInPath, web: InWeb) -> RedrivenView:
 
 @router.post(
     "/accounts/{account}/redrive",
-    summary="Push the reports of many pushes again",
+    summary="Send an account's pushes again",
     status_code=202,
     response_description="New pushes over the same reports wait to be sent.",
     responses=answers(*WITH_BODY, problems.NOT_FOUND, problems.CONFLICT),
@@ -163,7 +163,7 @@ async def redrive_push(push: PushInPath, web: InWeb) -> RedrivenView:
 async def redrive_account(account: AccountInPath, request: Request, web: InWeb) -> RedrivenView:
     """All pushes created from `since` up to but not including `until` that are in `state`.
 
-    Without a body: all exhausted ones. Pushes that are under way again already, or were redriven
+    Without a body: all exhausted ones. Pushes that are already under way again, or were redriven
     and delivered, are left out.
     """
     body = read_fields(

@@ -1,4 +1,4 @@
-"""Reports, submitted and looked up: ``/v1/reports``, the route of ``voice_status``."""
+"""Submitting and finding reports: ``/v1/reports``, the route of ``voice_status``."""
 
 from collections.abc import Sequence
 from typing import Any, Final, NoReturn
@@ -29,7 +29,7 @@ MAX_FOUND: Final = 100
 DEFAULT_FOUND: Final = 20
 
 _UTC: Final = ZoneInfo("UTC")
-"""In queries there are no times, whose schema needs a zone."""
+"""Queries hold no times, which are all that a schema needs a zone for."""
 
 
 def _examples(kind: Kind[Any]) -> list[dict[str, object]]:
@@ -63,7 +63,7 @@ def submission_schemas(timezone: ZoneInfo) -> dict[str, Any]:
         },
         "SubmissionLines": {
             "type": "string",
-            "description": "NDJSON: one `Submission` per line; blank lines are passed over.",
+            "description": "NDJSON: one `Submission` per line; blank lines are ignored.",
             "example": "<one Submission as JSON>\n<another one>\n",
         },
     }
@@ -113,11 +113,11 @@ class AcceptedView(View):
     openapi_extra={"requestBody": _SUBMIT_BODY},
 )
 async def submit_reports() -> AcceptedView:
-    """One report, an array, or NDJSON: all are stored, or, if one is invalid, none.
+    """One report, an array, or NDJSON: all are stored, or none if one is invalid.
 
     Repeating a submission is harmless. `errors` of a refusal has the first 100 mistakes.
     """
-    # Only for the document: the application puts statuspush.web.submit in front of this path.
+    # Only for the document: requests to this path go to statuspush.web.submit.
     raise NotImplementedError
 
 
@@ -126,7 +126,7 @@ def _by(field: Field) -> Rule:
 
     def read(value: object) -> str:
         text = str(value)
-        # An unescaped plus is a space by the rules of queries; no number begins with a space.
+        # In a query an unescaped plus means a space; no number begins with a space.
         if isinstance(field, PhoneNumber) and text.startswith(" "):
             text = "+" + text[1:]
         if complaint := field.check(text, _UTC):

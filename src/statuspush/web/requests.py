@@ -22,7 +22,7 @@ Headers = Iterable[tuple[bytes, bytes]]
 """As ASGI has them, names in lower case."""
 
 SMALL_BODY: Final = 64 * 1024
-"""Most bytes of a body on all routes but that of submissions."""
+"""Most bytes of a body, on all routes except that of submissions."""
 
 JSON: Final = "application/json"
 NDJSON: Final = frozenset({"application/x-ndjson", "application/ndjson"})
@@ -36,7 +36,7 @@ _CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="statuspush"'}
 
 
 def header(headers: Headers, name: bytes) -> str | None:
-    """The value of a header that comes at most once; None also when it comes more often."""
+    """The value of a header that may come once; None if it is missing or comes more often."""
     values = [value for key, value in headers if key == name]
     return values[0].decode("latin-1") if len(values) == 1 else None
 
@@ -45,7 +45,7 @@ def check_token(authorization: list[bytes], expected: bytes) -> None:
     """Let only the operator through.
 
     ``authorization`` holds all values of that header, ``expected`` is the sha256 of the token.
-    Digests are compared, in constant time, so neither length nor content of the token leaks.
+    Digests are compared in constant time, so neither length nor content of the token leaks.
     Raises :class:`Problem` 401.
     """
     match = _BEARER.fullmatch(authorization[0]) if len(authorization) == 1 else None
@@ -53,18 +53,18 @@ def check_token(authorization: list[bytes], expected: bytes) -> None:
     if hmac.compare_digest(given, expected):
         return
     detail = (
-        Words("the operator token is wrong", "操作员令牌错误")
+        Words("the operator token is wrong", "运营方令牌错误")
         if match
         else Words(
             "the header Authorization: Bearer <operator token> is missing",
-            "缺少请求头 Authorization: Bearer <操作员令牌>",
+            "缺少请求头 Authorization: Bearer <运营方令牌>",
         )
     )
     raise Problem(problems.UNAUTHORIZED, detail, headers=_CHALLENGE)
 
 
 def media_type(content_type: str | None, content_encoding: str | None) -> str:
-    """Type of the body in lower case; a body of unnamed type is taken as JSON.
+    """Type of the body in lower case; a body without a type is taken as JSON.
 
     Raises :class:`Problem` 415 for a charset other than UTF-8 and for compressed bodies.
     """
@@ -121,8 +121,8 @@ async def read_object(request: Request, *, optional: bool = False) -> dict[str, 
 def read_query(request: Request, rules: dict[str, Rule]) -> dict[str, Any]:
     """The parameters of the query by their rules.
 
-    Unknown ones are refused: a filter that is misspelt and passed over would answer with
-    everything. Raises :class:`Problem` 422.
+    Unknown ones are refused: if a misspelt filter were ignored, the answer would be everything.
+    Raises :class:`Problem` 422.
     """
     items = request.query_params.multi_items()
     values: dict[str, object] = dict(items)
@@ -146,8 +146,8 @@ def etag(revision: int) -> str:
 def revisions(if_match: str | None) -> list[int] | None:
     """The revisions that ``If-Match`` names (RFC 9110 section 13.1.1).
 
-    None if it names none in particular: without the header, and for ``*``. A tag that is none of
-    ours matches no revision.
+    None if it names none in particular: without the header, and for ``*``. A tag that is not ours
+    matches no revision.
     """
     if if_match is None or if_match.strip() == "*":
         return None
@@ -185,7 +185,7 @@ async def _push_in_path(
         ),
     ],
 ) -> str:
-    # Ids are opaque here. One that can't be ours is unknown, like any other that isn't.
+    # Ids are opaque here. One that can't be ours is simply unknown.
     if not _PUSH_ID.fullmatch(push):
         raise Problem(problems.NOT_FOUND, Words("there is no such push", "没有这个推送"))
     return push

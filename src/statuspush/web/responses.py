@@ -27,7 +27,7 @@ _BY_STATUS: Final[dict[int, ProblemType]] = {
 
 
 def problem_for(error: Exception, log: Any, event: str) -> Problem:
-    """The problem of any error; one that nobody expected is logged and shows no internals."""
+    """The problem for any error; an unexpected one is logged and shows no internals."""
     problem = problem_of(error)
     if problem is not None:
         return problem
@@ -77,7 +77,7 @@ async def handle(request: Request, error: Exception) -> Response:
 
 
 def _of_http(error: HTTPException, request: Request) -> Problem:
-    """What the framework itself refuses: unknown paths and methods, chiefly."""
+    """What the framework itself refuses: mainly unknown paths and methods."""
     headers = dict(error.headers or {})
     if error.status_code == 404:
         detail = Words("there is nothing at this path", "该路径不存在")

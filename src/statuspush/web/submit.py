@@ -1,8 +1,8 @@
-"""``POST /v1/reports``: what holds of every submission, and the route as bare ASGI.
+"""``POST /v1/reports``: the rules of every submission, and the route as bare ASGI.
 
 FastAPI would take four times as long for each request (see docs/design.md), and a platform may
-submit reports one by one. In a worker nearly all submissions come in by
-:mod:`statuspush.web.front`, which is faster still and asks the same :class:`SubmissionRules`. The
+submit reports one by one. In a worker nearly all submissions come in through
+:mod:`statuspush.web.front`, which is faster still and uses the same :class:`SubmissionRules`. The
 document of the route is in :mod:`statuspush.web.reports_api`.
 """
 
@@ -38,7 +38,7 @@ HEADERS: Final = (
         for name, value in (*NO_STORE.items(), *SECURITY_HEADERS.items())
     ),
 )
-"""Of an answer to a submission that was accepted, besides its length."""
+"""Headers of the answer to an accepted submission, besides its length."""
 
 _REASONS: Final[dict[ProblemType, str]] = {
     problems.MALFORMED: "malformed",
@@ -53,7 +53,7 @@ _log: Final = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A submission whose head is in order."""
+    """A submission whose head has been checked."""
 
     ndjson: bool
     declared: str | None
@@ -63,7 +63,7 @@ class Admitted:
 
 
 class SubmissionRules:
-    """The rules of the route, whichever way a submission comes in."""
+    """The rules of the route, however a submission comes in."""
 
     def __init__(self, deps: WebDependencies, kind: Kind[Any]) -> None:
         self._deps = deps
@@ -102,7 +102,7 @@ class SubmissionRules:
         return admitted.token == self._deps.operator_token_hash() and not self._deps.draining()
 
     def body(self) -> Body:
-        """Where the body of a submission gathers."""
+        """A new :class:`Body` in which a submission's body is collected."""
         return Body(MAX_BODY, self.intake)
 
     def take(self, admitted: Admitted, body: bytes, done: Accepted) -> None:
@@ -122,16 +122,16 @@ class SubmissionRules:
     def refusal(
         self, error: Exception, headers: Sequence[tuple[bytes, bytes]]
     ) -> tuple[Problem, Language]:
-        """The problem to answer a submission with, and the language; counts it."""
+        """The problem to answer a submission with, and the language; counts the refusal."""
         problem = problem_for(error, _log, "submission failed")
-        # These two are counted where they arise, with more figures.
+        # These two are counted where they arise, with more detail.
         if not isinstance(error, InvalidReports | Overloaded):
             self._telemetry.turned_away(_REASONS.get(problem.kind, "other"))
         return problem, preferred(header(headers, b"accept-language"))
 
 
 def accepted_body(appended: Appended) -> bytes:
-    """What is answered to a submission that was accepted."""
+    """The body of the answer to an accepted submission."""
     return b'{"accepted":%d,"duplicates":%d}' % (appended.accepted, appended.duplicates)
 
 

@@ -1,6 +1,6 @@
-"""What answers look like: the shapes of the JSON, as they stand in the OpenAPI document.
+"""The shapes of answers in JSON, as the OpenAPI document has them.
 
-How the store's values become them is in :mod:`statuspush.web.present`.
+:mod:`statuspush.web.present` makes them from the store's values.
 """
 
 from typing import Annotated, Any
@@ -24,7 +24,7 @@ Time = Annotated[
 
 
 class View(BaseModel):
-    """Root of all answers: its attributes' docstrings are the descriptions in the document."""
+    """Base of all answers; attributes' docstrings are the descriptions in the document."""
 
     model_config = ConfigDict(use_attribute_docstrings=True, frozen=True)
 
@@ -40,7 +40,7 @@ class PushSettingsView(_TableOfSettings):  # type: ignore[misc] # a model made a
     """Settings of an account's push interface."""
 
     learned_max_bytes: int | None
-    """Limit learned from an answer of 413; forgotten when url, max_reports or max_bytes change."""
+    """Limit learned from a 413 answer; forgotten when url, max_reports or max_bytes changes."""
     effective_max_bytes: int | None
     """The smaller of max_bytes and learned_max_bytes."""
 
@@ -63,14 +63,14 @@ class ReportCounts(PushCounts):
 
 
 class Counts(View):
-    """What the store holds of an account, by state."""
+    """What the store holds for an account, by state."""
 
     pushes: PushCounts
     reports: ReportCounts
 
 
 class HealthView(View):
-    """What the last attempts say of the endpoint."""
+    """What the last attempts say about the endpoint."""
 
     state: Annotated[str, Field(json_schema_extra={"enum": ["ok", "failing", "unknown"]})]
     """`unknown` before the first attempt."""
@@ -116,7 +116,7 @@ class AccountsView(View):
 
 
 class VerdictView(View):
-    """What came of a test push."""
+    """The result of a test push."""
 
     acknowledged: bool
     outcome: Outcome
@@ -126,7 +126,7 @@ class VerdictView(View):
     hint: str
     """The verdict in plain words."""
     detail: str
-    """Words of the operating system or TLS library, if the connection failed."""
+    """Message of the operating system or TLS library, if the connection failed."""
     duration_ms: int
     reports: int
     body_bytes: int
@@ -183,7 +183,7 @@ class ReportView(RootModel[dict[str, Any]]):
     def __get_pydantic_json_schema__(
         cls, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Name the keys of each kind; what a person reads needs no bounds."""
+        """Name the keys of each kind; what is only read needs no bounds."""
         del schema, handler
         shapes = [_pushed(kind) for kind in KINDS.values()]
         return shapes[0] if len(shapes) == 1 else {"anyOf": shapes}
@@ -233,7 +233,7 @@ class HistoriesView(View):
 
 
 class RedrivenView(View):
-    """What a redrive made."""
+    """The result of a redrive."""
 
     pushes: int
     """New pushes."""

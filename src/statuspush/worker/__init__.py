@@ -1,1 +1,1 @@
-"""The half that does: it takes submissions, sends pushes, and owns no data."""
+"""The working half: it takes submissions, sends pushes, and owns no data."""

@@ -1,4 +1,4 @@
-"""Accept: validate what was submitted, write it in its stored form, put it on disk."""
+"""Accept: validate what was submitted, convert it to its stored form, put it on disk."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -20,8 +20,8 @@ class Accept:
     """Takes submissions in.
 
     :param submit: has a batch stored.
-    :param max_bytes: request bodies under way at the same time, in bytes; beyond it submissions
-        are refused before they swell the memory.
+    :param max_bytes: most bytes of request bodies under way at the same time; beyond it,
+        submissions are refused before they fill the memory.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Accept:
         """Store all reports of a request body, which are of one kind, or none.
 
         ``done`` is called once, possibly before this returns: when they are on disk, so that the
-        submitter may forget them, or with the error. That is
+        submitter may forget them, or with the error, which is
         :class:`~statuspush.core.report.MalformedBody`,
         :class:`~statuspush.core.report.TooManyReports`,
         :class:`~statuspush.core.report.InvalidReports` (an account that is unknown or of another
@@ -96,7 +96,7 @@ class Accept:
         done(error)
 
     async def accept(self, body: bytes, kind: Kind[Any], *, ndjson: bool) -> Appended:
-        """Store all reports of a request body, or none; raises what :meth:`begin` hands on."""
+        """Store all reports of a request body, or none; raises the error of :meth:`begin`."""
         waiter: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
 
         def done(result: Appended | Exception) -> None:

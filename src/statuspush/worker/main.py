@@ -1,7 +1,7 @@
 """A worker process: takes submissions and sends pushes, and owns no data.
 
 ``python -m statuspush.worker.main LINK LISTENER``, with two inherited file descriptors; started by
-:mod:`statuspush.dispatcher.worker_pool` and of no use without it.
+:mod:`statuspush.dispatcher.worker_pool` and useless without it.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 class WorkerService:
-    """A worker process: its parts, and what the deciding process may have it do."""
+    """A worker process: its parts, and the calls that the deciding process may make."""
 
     def __init__(self, listener: socket.socket) -> None:
         self._listener = listener
@@ -121,7 +121,7 @@ class WorkerService:
 
     def _lost(self) -> None:
         # Without the process that owns the store there is nothing to do, and nothing to finish:
-        # whatever is under way will be found there when it is started again.
+        # when it is started again, it knows what was under way.
         if not self._stopped.is_set():
             os._exit(1)
 
@@ -156,14 +156,14 @@ def _server(app: Application) -> uvicorn.Server:
             ws="none",
             lifespan="off",
             access_log=False,
-            proxy_headers=False,  # nothing here asks where a request came from
+            proxy_headers=False,  # nothing here uses a request's origin
             log_config=None,
             server_header=False,
             timeout_keep_alive=75,  # longer than clients keep idle connections
             timeout_graceful_shutdown=3,
         )
     )
-    # Signals are the store process's: it says when to stop.
+    # Signals are for the store process, which says when to stop.
     server.capture_signals = _no_signals  # type: ignore[method-assign]
     return server
 
@@ -181,7 +181,7 @@ def _die_with_parent() -> None:
 
 def main(link: int, listener: int) -> None:
     """Run a worker on two inherited descriptors."""
-    # Both are sent to the whole process group by terminals and service managers.
+    # Terminals and service managers send both to the whole process group.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _die_with_parent()

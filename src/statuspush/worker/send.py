@@ -23,11 +23,11 @@ from statuspush.telemetry import Telemetry
 from statuspush.transport import Done, Sending
 
 _SHORTAGE_MS = 5_000
-"""Until a send is tried again that failed for want of descriptors or ports of our own."""
+"""Pause before a send is retried that failed because our descriptors or ports ran out."""
 
 
 class Posts(Protocol):
-    """What sending asks of a transport (:class:`statuspush.transport.Transport`)."""
+    """What sending needs from a transport (:class:`statuspush.transport.Transport`)."""
 
     def start(self, request: PostRequest, done: Done) -> Sending | None:
         """POST once and call ``done`` with the result; a customer's failure is a value."""
@@ -74,13 +74,13 @@ class Send:
     def recording(
         self, claim: ClaimedPush, started_at: Milliseconds, seconds: float, result: SendResult
     ) -> Recording:
-        """What is to be recorded of a send with this result, which took ``seconds``."""
+        """What to record for a send with this result, which took ``seconds``."""
         kind = self._kinds[claim.kind]
         verdict = judge(result, kind)
         self._telemetry.attempt(verdict.outcome, seconds, claim.reports)
         recording = self._recording(claim, kind, verdict, started_at)
         if verdict.outcome is Outcome.INTERRUPTED:
-            # This machine had nothing left to send with, and would have nothing a moment later.
+            # This machine had run out of resources, and would have none a moment later either.
             return replace(recording, decision=Retry(self._clock.now() + _SHORTAGE_MS))
         if isinstance(recording.decision, Halve):
             return replace(recording, decision=Halve(_half_bytes(claim, kind)))
@@ -93,9 +93,9 @@ class Send:
     def interrupted(
         self, claim: ClaimedPush, started_at: Milliseconds, *, wait: bool = False
     ) -> Recording:
-        """What is to be recorded of a send that we broke off ourselves; it does not count.
+        """What to record for a send that we broke off ourselves; it does not count.
 
-        It is due immediately, or with ``wait`` after the retry interval.
+        The push is due immediately, or with ``wait`` after the retry interval.
         """
         now = self._clock.now()
         pause = self._interval_ms(self._kinds[claim.kind]) if wait else 0
@@ -152,13 +152,13 @@ class Send:
         push: str,
         attempt: int,
     ) -> PostRequest:
-        """The POST of a push (contract section 2), with the headers beyond it (section 5)."""
+        """The POST of a push (contract section 2), with the additional headers (section 5)."""
         return push_request(
             settings.url or "",
             wire.body(fragments, settings.wire, kind),
             push=push,
             attempt=attempt,
-            # The wall clock, not ours: receivers compare it with theirs.
+            # The wall clock, not ours, because receivers compare it with theirs.
             signed_at=int(time.time()),
             secret=settings.secret,
             extra_headers=settings.headers,

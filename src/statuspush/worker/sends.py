@@ -1,4 +1,4 @@
-"""The sends that are open, and their outcomes handed on."""
+"""Runs the open sends, and passes their outcomes on."""
 
 import asyncio
 import time
@@ -31,7 +31,7 @@ class _OpenSend:
 
 
 class Sends:
-    """Runs sends side by side.
+    """Runs sends concurrently.
 
     :param ended: takes the outcome of each send, including those that were broken off.
     """
@@ -44,7 +44,7 @@ class Sends:
         self._emptied: asyncio.Future[None] | None = None
 
     def start(self, claim: ClaimedPush) -> None:
-        """Begin the send of a claimed push; its outcome may be handed on before this returns."""
+        """Begin the send of a claimed push; its outcome may be passed on before this returns."""
         send = _OpenSend(claim, self._clock.now())
         self._open.add(send)
         done = partial(self._done, send)
@@ -60,7 +60,7 @@ class Sends:
             seconds = time.perf_counter() - send.began
             recording = self._send.recording(send.claim, send.started_at, seconds, result)
         except Exception as error:
-            # A defect of ours is no failure of the customer: it doesn't count, but it waits.
+            # Our defect is not the customer's failure: it doesn't count, but it waits.
             _log.error("a send failed unexpectedly", push=send.claim.id, exc_info=error)
             recording = self._send.interrupted(send.claim, send.started_at, wait=True)
         self._end(send, recording)
@@ -90,7 +90,7 @@ class Sends:
         """Cancel the open sends; each is recorded as interrupted, which does not count."""
         loop = asyncio.get_running_loop()
         for send in self._open:
-            # Not in this turn: what has its answer already gets to hand it on first.
+            # Not in this turn: sends that already have their answer pass it on first.
             loop.call_soon(self._cancel, send)
 
     def _cancel(self, send: _OpenSend) -> None:

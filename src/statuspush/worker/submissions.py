@@ -1,4 +1,4 @@
-"""Submissions on their way to the store, until it has answered each."""
+"""Submissions on their way to the store, until each is answered."""
 
 from collections.abc import Callable, Iterable
 
@@ -8,11 +8,11 @@ from statuspush.link.messages import FromWorker, Result, Stored, Submitted, unpa
 from statuspush.store.base import Appended
 
 Done = Callable[[Appended | Exception], None]
-"""Is called once with the result of a submission, or with the error that refused it."""
+"""Called once with the result of a submission, or with the error that refused it."""
 
 
 class Submissions:
-    """Numbers submissions, and hands each answer to whoever submitted.
+    """Numbers submissions, and gives each submitter its answer.
 
     :param outgoing: gives the frame to be added to.
     """
@@ -29,14 +29,14 @@ class Submissions:
         self._outgoing().submitted.append(Submitted(self._last, batch))
 
     def take(self, stored: Iterable[Stored], refused: Iterable[Result]) -> None:
-        """Hand on what a frame brought."""
+        """Pass on the answers in a frame."""
         for one in stored:
             self._waiting.pop(one.number)(Appended(one.accepted, one.duplicates))
         for refusal in refused:
             self._waiting.pop(refusal.number)(unpack_error(refusal.value))
 
     def lost(self) -> None:
-        """The store is gone; whether it stored what is on the way, nobody knows."""
+        """The store is gone; it is unknown whether it stored what was on the way."""
         waiting, self._waiting = self._waiting, {}
         for done in waiting.values():
             done(LinkLost())

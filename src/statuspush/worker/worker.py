@@ -1,4 +1,4 @@
-"""The half that does, wired: submissions to the store, claimed pushes to the customers."""
+"""The working half, wired: submissions to the store, claimed pushes to the customers."""
 
 from collections.abc import Callable, Mapping
 
@@ -15,7 +15,7 @@ class Worker:
     """One end of a link.
 
     :param outgoing: gives the frame for the deciding half, to be added to.
-    :param handlers: what that half may call besides what is here.
+    :param handlers: what that half may call, besides what is here.
     """
 
     def __init__(

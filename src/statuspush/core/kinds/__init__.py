@@ -1,4 +1,4 @@
-"""The kinds of report, each a module of this room (contract section 8).
+"""The kinds of report, one module each (contract section 8).
 
 A further kind is a further module and a line in :data:`KINDS`.
 """

@@ -43,7 +43,7 @@ class Field(ABC):
 
     @abstractmethod
     def wanted(self) -> Words:
-        """What a value has to be, as it follows "must be"."""
+        """What a value has to be, worded to follow "must be"."""
 
     @abstractmethod
     def complaint(self, value: object, tz: ZoneInfo) -> Words | None:

@@ -1,4 +1,4 @@
-"""What a kind of report is: one value with everything that differs from kind to kind."""
+"""A kind of report: one value with everything that differs from kind to kind."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,15 +12,14 @@ from statuspush.core.kinds.fields import Field
 from statuspush.core.kinds.received import Received
 
 SEARCH_KEYS: Final = 3
-"""Most keys by which reports of one kind can be found; an engine keeps this many fingerprints of
-each report."""
+"""Most search keys of a kind; an engine keeps this many fingerprints of each report."""
 
 Texts = tuple[str, str | None, str | None]
 """The values of a report's search keys, the unique id first; ``None`` where it has none."""
 
 
 class SubmittedReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """A report as it is submitted; a kind's own adds its keys.
+    """A report as it is submitted; each kind derives its own and adds its keys.
 
     Bounds written in its annotations are enforced when JSON is read, not by the constructor.
     """
@@ -37,18 +36,18 @@ class Kind(Generic[S]):
     """One kind of report: what the contract fixes for it, and its code for the hot path.
 
     The functions of a kind handle many reports in one call and are written for its keys. The
-    parts have to agree with each other, which is checked here: raises :class:`ValueError`.
+    parts have to agree with each other; if they don't, :class:`ValueError` is raised.
     """
 
     name: str
-    """As accounts name it."""
+    """The name by which accounts refer to it."""
     parameter: str
     """Name of the form parameter that carries the JSON."""
     fields: tuple[Field, ...]
     """The keys of a report with their rules, in the order in which they are written."""
     search: tuple[str, ...]
-    """The keys by which a report can be found, three at most: texts. The first is the unique id,
-    which an account stores and pushes once."""
+    """The keys by which a report can be found: at most three, all texts. The first is the unique
+    id: an account stores and pushes a report with it once."""
 
     max_reports: int
     """Most reports in one push."""
@@ -65,12 +64,12 @@ class Kind(Generic[S]):
     """A report as it is submitted."""
     checked: Callable[[list[S], ZoneInfo], list[S] | None]
     """Check what decoding to ``submission`` does not, for all reports together; their accounts
-    have been checked. Returns them with times in the contract's form, or ``None`` when at least
+    are already checked. Returns them with times in the contract's form, or ``None`` when at least
     one breaks a rule. Must accept exactly what the rules of ``fields`` accept."""
     fragments: Callable[[Sequence[S]], list[bytes]]
     """Write checked reports as they are stored (:mod:`statuspush.core.fragment`)."""
     spelled: tuple[tuple[bytes, bytes], ...]
-    """The control bytes of that form and the text that each stands for. Files hold them: an entry
+    """The control bytes of that form and the text that each stands for. They are in files: entries
     may be added, never changed."""
     received: type[Received]
     """A report as the receiver sees it."""
@@ -82,7 +81,7 @@ class Kind(Generic[S]):
     unique: str = field(init=False)
     """The key of the unique id."""
     form_start: bytes = field(init=False)
-    """The name of the parameter and ``=``, as they stand in a form."""
+    """The name of the parameter and ``=``, as in a form."""
     read_one: Callable[[bytes], S] = field(init=False)
     """Decode a submitted report."""
     read_many: Callable[[bytes], list[S]] = field(init=False)
@@ -101,7 +100,7 @@ class Kind(Generic[S]):
     """The same for many reports: a function for each search key."""
 
     def __post_init__(self) -> None:
-        """Derive what follows from the rest."""
+        """Derive the remaining attributes."""
         by_key = {each.key: each for each in self.fields}
         self._check(by_key)
         searched: list[Any] = [

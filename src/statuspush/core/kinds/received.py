@@ -1,4 +1,4 @@
-"""A report as its receiver sees it: what was sent, kept exact, and typed values beside it."""
+"""A report as its receiver sees it: exactly what was sent, and typed values beside it."""
 
 from collections.abc import Mapping
 from typing import ClassVar, Final
@@ -13,12 +13,12 @@ HOME_REGION: Final = "CN"
 
 
 class Received:
-    """What holds of a received report of any kind; each kind derives its own from it.
+    """A received report of any kind; each kind derives its own class from this one.
 
     ``fields`` holds the JSON object as the sender meant it: every key that came, unknown ones
-    too, with its value unchanged, but for a unique id that came as a number and is text here. A
-    kind adds an attribute for each of its keys: the value with its type, ``None`` where the key
-    is missing or its value has another type. Reports with equal fields and account are equal.
+    too, with its value unchanged, except that a unique id sent as a number is text here. A kind
+    adds an attribute for each of its keys: the value with its type, or ``None`` if the key is
+    missing or its value has another type. Reports with equal fields and account are equal.
     """
 
     __slots__ = ("_region", "_zone", "account", "fields")
@@ -36,14 +36,14 @@ class Received:
         zone: ZoneInfo = PLATFORM_ZONE,
         region: str = HOME_REGION,
     ) -> None:
-        """Take a decoded report; it has a unique id that is text.
+        """Take a decoded report; its unique id is text.
 
         :param zone: of times, which come without an offset.
         :param region: of numbers without a country code, as ISO 3166 names it.
         """
         self.fields: Final = fields
         self.account: Final = account
-        """Whose it is: the name of the token that its push came with, empty without names."""
+        """The account: the name of the token that its push came with, empty without tokens."""
         self._zone = zone
         self._region = region
 
@@ -89,17 +89,17 @@ class Received:
 
 
 def text(value: object) -> str | None:
-    """A value that has to be text; ``None`` when it is not."""
+    """The value if it is text, else ``None``."""
     return value if isinstance(value, str) else None
 
 
 def text_or_digits(value: object) -> str | None:
-    """The same, for texts that some platforms write as numbers when they consist of digits."""
+    """The same for texts that some platforms write as numbers when they consist of digits."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else text(value)
 
 
 def whole(value: object) -> int | None:
-    """A value that has to be an integer, or was sent as the digits of one."""
+    """The value if it is an integer, or text with the digits of one; else ``None``."""
     if isinstance(value, str) and value.isascii() and value.isdigit():
         return int(value[:20])
     return value if isinstance(value, int) and not isinstance(value, bool) else None

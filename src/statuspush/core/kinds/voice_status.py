@@ -1,4 +1,4 @@
-"""``voice_status``: what became of a call. All that is specific to this kind is here.
+"""``voice_status``: the result of a call. Everything specific to this kind is here.
 
 Source: contract sections 2 to 4.
 """
@@ -38,7 +38,7 @@ MAX_DURATION: Final = 2**31 - 1
 
 
 class Status(StrEnum):
-    """What became of a call."""
+    """The result of a call."""
 
     SUCCESS = "SUCCESS"
     FAIL = "FAIL"
@@ -62,7 +62,7 @@ _FIELDS: Final = (
 
 
 class Submission(SubmittedReport, frozen=True, forbid_unknown_fields=True, gc=False):
-    """A report as the platform submits it: the seven keys of the contract and whose it is."""
+    """A report as the platform submits it: the seven keys of the contract and its account."""
 
     sid: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_SID)]
     """Id of the voice record."""
@@ -71,7 +71,7 @@ class Submission(SubmittedReport, frozen=True, forbid_unknown_fields=True, gc=Fa
     duration: Annotated[int, msgspec.Meta(ge=0, le=MAX_DURATION)]
     """Seconds of the call, 0 when it failed."""
     mobile: str
-    """The number called, with ``+`` and country code when it is abroad."""
+    """The number called, with ``+`` and country code if it is abroad."""
     report_status: str
     """``SUCCESS`` or ``FAIL``."""
     uid: Annotated[str, msgspec.Meta(max_length=MAX_UID)] | None = None
@@ -128,7 +128,7 @@ _STATUS: Final = {"SUCCESS": "\x0e", "FAIL": "\x0f"}
 
 @lru_cache(maxsize=512)
 def _error(message: str | None) -> str:
-    """Kept for the few reasons that nearly all failed calls share."""
+    """Cached, because nearly all failed calls share a few reasons."""
     return "\x06" if message is None else f"\x07{_quoted(message)}\x08"
 
 
@@ -191,7 +191,7 @@ class Report(Received):
 
     @property
     def uid(self) -> str | None:
-        """The customer's own id; ``None`` is another value than the empty string."""
+        """The customer's own id; ``None`` is not the same as the empty string."""
         return text_or_digits(self.fields.get("uid"))
 
     @property

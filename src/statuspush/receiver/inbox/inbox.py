@@ -25,11 +25,11 @@ WINDOW_MS: Final = 72 * 3600 * 1000
 MAX_WAITING_BYTES: Final = 64 << 20
 _BUSY_MS: Final = 2000
 _ROW_REPORTS: Final = 1000
-"""From so many reports on, what one commit brings for an account goes into a further row."""
+"""Most reports per row: beyond it, what a commit brings for an account goes into another row."""
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """What became of the reports of one push."""
+    """How the reports of one push were stored."""
 
     new: int
     repeats: int
@@ -43,7 +43,7 @@ class Batch(msgspec.Struct, frozen=True):
     account: str
     reports: int
     body: bytes
-    """A JSON object a line."""
+    """One JSON object per line."""
 
 
 def read_batches(connection: sqlite3.Connection, after: int, limit: int) -> list[Batch]:
@@ -81,7 +81,7 @@ class Inbox:
     ) -> None:
         """Name the file; nothing is opened yet.
 
-        :param kind: of all the reports.
+        :param kind: the kind of all the reports.
         :param stored: called on the inbox's thread after each commit that brought new reports.
         """
         self._path = path
@@ -120,7 +120,7 @@ class Inbox:
         )
 
     def close(self) -> None:
-        """Store what waits, and let the next process in."""
+        """Store what waits, and release the lock."""
         self._writer.close()
         self._checkpoints.close()
         self._connection.close()
@@ -130,24 +130,24 @@ class Inbox:
     def put(
         self, account: str, sids: Sequence[str], body: bytes, now: Milliseconds
     ) -> "Future[Kept]":
-        """Store the reports of a push; the future is answered once they are on disk.
+        """Store the reports of a push; the future is resolved once they are on disk.
 
-        Of a sid that the account has had within the window, or twice in the call, one report is
-        kept: the first. Everything of a push is stored, or nothing.
+        If the account has had a sid within the window, or it comes twice in the call, only the
+        first report with it is kept. A push is stored as a whole or not at all.
 
         :param sids: of the reports, in order.
-        :param body: the reports, a JSON object a line, each with its ``sid`` as text.
+        :param body: the reports, one JSON object per line, each with its ``sid`` as text.
         """
         marks = [mark(account, sid) for sid in sids]
         return self._writer.call(_Put(account, sids, marks, body, now), len(body))
 
     def run(self, verb: Verb[T]) -> "Future[T]":
-        """Have a verb read and write inside the next transaction; answered once it is on disk."""
+        """Run a verb inside the next transaction; the future is resolved once it is on disk."""
         return self._writer.call(verb)
 
 
 def _last_batch(connection: sqlite3.Connection) -> int:
-    """The highest number that a batch has had."""
+    """The highest number ever given to a batch."""
     row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'batches'").fetchone()
     return int(row[0]) if row else 0
 
@@ -197,7 +197,7 @@ class _Work:
         self._last = _last_batch(self._connection)
 
     def _put(self, puts: Sequence[_Put]) -> list[Kept]:
-        """Store the reports of many pushes: one look for repeats, few rows."""
+        """Store the reports of many pushes: one check for repeats, few rows."""
         now = max(put.now for put in puts)
         names = [(put.account, sid) for put in puts for sid in put.sids]
         marks = [each for put in puts for each in put.marks]
@@ -245,13 +245,13 @@ class _Work:
 
 
 class _Fresh(msgspec.Struct):
-    """What one account gets of a group."""
+    """One account's new reports in a group."""
 
     bodies: list[bytes]
     marks: list[int]
 
     def add(self, put: _Put, new: Sequence[int]) -> None:
-        """Take in the reports of a push that are new, by their places in it."""
+        """Add the reports of a push that are new, by their positions in it."""
         if len(new) == len(put.sids):
             self.bodies.append(put.body)
         else:

@@ -1,4 +1,4 @@
-"""How far a handler has come, and what it has failed with: the rows behind ``handlers``."""
+"""How far a handler has come, and which reports it failed on: the rows behind ``handlers``."""
 
 import json
 import sqlite3
@@ -11,7 +11,7 @@ from statuspush.core.moment import Milliseconds
 
 
 class Trouble(msgspec.Struct, frozen=True):
-    """A report that a handler has failed with."""
+    """A report that a handler failed on."""
 
     id: int
     handler: str
@@ -26,7 +26,7 @@ class Trouble(msgspec.Struct, frozen=True):
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """A handler's first failure with a report, or a further one (``trouble``)."""
+    """A handler's first failure on a report, or a further one (``trouble``)."""
 
     account: str
     sid: str
@@ -39,12 +39,12 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class HandlerProgress(msgspec.Struct, frozen=True):
-    """What is to be written of a handler, in one transaction."""
+    """What is to be written about a handler, in one transaction."""
 
     upto: int | None
-    """Everything up to this batch is handled; None if that is as before."""
+    """Everything up to this batch is handled; None if that has not changed."""
     partly: Mapping[int, bytes]
-    """Batches behind it -> a byte a report."""
+    """Batches after it -> one byte per report."""
     failures: Sequence[Failure]
     settled: Sequence[int]
     """Troubles that are over."""
@@ -54,13 +54,13 @@ _COLUMNS = "id, handler, account, sid, report, attempts, due_at, failed_at, erro
 
 
 def probe(connection: sqlite3.Connection) -> None:
-    """A write without effect: whether there can be others."""
+    """A write without effect, to see whether writing works."""
     connection.execute("INSERT INTO progress VALUES ('', 0)")
     connection.execute("DELETE FROM progress WHERE handler = ''")
 
 
 def read_progress(connection: sqlite3.Connection, handler: str) -> tuple[int, dict[int, bytes]]:
-    """Up to where a handler has come, and what it has done of the batches behind that."""
+    """How far a handler has come, and what it has done of the batches after that."""
     row = connection.execute("SELECT upto FROM progress WHERE handler = ?", (handler,)).fetchone()
     partly = connection.execute("SELECT batch, done FROM partly WHERE handler = ?", (handler,))
     return (row[0] if row else 0), dict(partly)
@@ -87,7 +87,7 @@ def write_progress(connection: sqlite3.Connection, handler: str, made: HandlerPr
 def due_troubles(
     handler: str, now: Milliseconds, limit: int, connection: sqlite3.Connection
 ) -> tuple[list[Trouble], Milliseconds | None]:
-    """What a handler is to try again now, and when something will be due after that."""
+    """What a handler is to retry now, and when the next retry after that is due."""
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM troubles WHERE handler = ? AND due_at <= ?"
         " ORDER BY due_at, id LIMIT ?",
@@ -135,12 +135,12 @@ def find_reports(
 
 
 def replay(connection: sqlite3.Connection, now: Milliseconds, ids: Sequence[int] | None) -> int:
-    """Have dead letters (all of them without ``ids``) tried again from the start; how many."""
+    """Have dead letters (without ``ids``, all) retried from the start; returns how many."""
     return _each_dead(connection, f"UPDATE troubles SET attempts = 0, due_at = {int(now)}", ids)
 
 
 def purge(connection: sqlite3.Connection, ids: Sequence[int] | None) -> int:
-    """Delete dead letters (all of them without ``ids``); how many."""
+    """Delete dead letters (without ``ids``, all); returns how many."""
     return _each_dead(connection, "DELETE FROM troubles", ids)
 
 
@@ -153,9 +153,9 @@ def _each_dead(connection: sqlite3.Connection, verb: str, ids: Sequence[int] | N
 def remove_batches(
     handlers: Sequence[str], before: Milliseconds, limit: int, connection: sqlite3.Connection
 ) -> int:
-    """Remove the oldest batches that every handler is done with and that arrived before.
+    """Remove the oldest batches that every handler is done with and that are old enough.
 
-    How many were removed, ``limit`` at most: more may be left then.
+    Returns how many were removed, at most ``limit``; then more may be left.
     """
     done = [read_progress(connection, handler)[0] for handler in handlers]
     upto = min(done, default=(1 << 62))

@@ -3,7 +3,7 @@
 A sid is known by its *mark*, 64 bits that stand for it and its account. The newest marks are in
 memory; when enough have gathered they are sorted in bulk into a run, of which only a filter stays
 in memory (4 bytes a sid). What the filter lets through is looked up in the run, and then compared
-letter by letter with the reports that are stored, so that no two sids are ever taken for one.
+letter by letter with the stored reports, so that two sids are never taken for the same one.
 """
 
 import sqlite3
@@ -23,7 +23,7 @@ from statuspush.core.moment import Milliseconds
 from statuspush.storage.sid_filter import SidFilter, make_filter
 
 RUN_REPORTS: Final = 65_536
-"""Marks that make a run: what a filter is laid out for."""
+"""Marks per run, which filters are sized for."""
 _BUCKET_BITS: Final = 6
 _BUCKETS_AT_HAND: Final = 128
 _BATCHES_AT_HAND: Final = 32
@@ -52,7 +52,7 @@ class Seen:
         self._sids_of = lru_cache(_BATCHES_AT_HAND)(self._read_sids)
 
     def load(self) -> None:
-        """Read what is stored; once, for what is seen changes only with what is committed."""
+        """Read what is stored; once, because this changes only with commits."""
         self._filter.load(self._connection.execute("SELECT id, filter FROM runs ORDER BY id"))
         for batch, at, marks in self._connection.execute(
             "SELECT id, arrived_at, marks FROM batches"
@@ -61,7 +61,7 @@ class Seen:
             self.add(batch, np.frombuffer(marks, np.uint64).tolist(), at)
 
     def known(self, marks: Sequence[int], names: Callable[[int], tuple[str, str]]) -> set[int]:
-        """Indices of those that arrived before.
+        """Indices of the marks that arrived before.
 
         :param names: gives account and sid of an index, to be compared with what is stored.
         """
@@ -115,7 +115,7 @@ class Seen:
         return np.frombuffer(row[0], np.uint64), np.frombuffer(row[1], np.int64)
 
     def add(self, batch: int, marks: Sequence[int], at: Milliseconds) -> None:
-        """A batch is stored; its sids are known from now on."""
+        """Note that a batch is stored, so that its sids are known from now on."""
         for each in marks:
             self._tail.setdefault(each, []).append(batch)
         self._tail_marks += len(marks)
@@ -127,9 +127,9 @@ class Seen:
         return self._tail_marks >= RUN_REPORTS
 
     def sort(self) -> Callable[[], None]:
-        """Write the oldest marks of the tail as a run, in the transaction that is open.
+        """Write the oldest marks of the tail as a run, in the open transaction.
 
-        Returns what takes the run into memory once the transaction is committed.
+        Returns a function that takes the run into memory once the transaction is committed.
         """
         pairs = [(each, batch) for each, batches in self._tail.items() for batch in batches]
         pairs.sort(key=itemgetter(1))
@@ -137,7 +137,7 @@ class Seen:
         batches = np.array([batch for _, batch in pairs], np.int64)
         end = len(pairs)
         if end > RUN_REPORTS:
-            # Whole batches, and not more marks than the filter is laid out for.
+            # Whole batches, and no more marks than the filter is sized for.
             end = int(np.searchsorted(batches, batches[RUN_REPORTS])) or end
         run = self._write_run(marks[:end], batches[:end])
 
@@ -171,9 +171,9 @@ class Seen:
         return run
 
     def forget(self, older_than: Milliseconds) -> Callable[[], None]:
-        """Drop the oldest run if all of it arrived before, in the open transaction.
+        """Drop the oldest run if all of it is older, in the open transaction.
 
-        Returns what takes that into memory once the transaction is committed.
+        Returns a function that updates the memory once the transaction is committed.
         """
         rows = self._connection.execute(
             "DELETE FROM runs WHERE id = (SELECT min(id) FROM runs) AND newest_at < ? RETURNING id",

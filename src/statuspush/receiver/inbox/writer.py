@@ -1,7 +1,7 @@
 """The thread that owns the inbox's file: many calls, one transaction, one fsync.
 
-A thread of its own, because callers come from event loops (ASGI) and from threads (WSGI) alike.
-While one group is on its way to the disk, the next one gathers.
+A separate thread, because callers come from event loops (ASGI) and from threads (WSGI) alike.
+While one group is being written to disk, the next one gathers.
 """
 
 import sqlite3
@@ -18,19 +18,19 @@ T = TypeVar("T")
 
 
 class InboxUnavailable(ServiceError):
-    """Nothing can be stored at the moment (disk full, closing); nothing of the call was."""
+    """Nothing can be stored at the moment (disk full, closing); the call stored nothing."""
 
 
 class InboxFull(InboxUnavailable):
-    """More is on its way to the disk than may be held in memory."""
+    """More is waiting to be written than may be held in memory."""
 
 
 class InboxBroken(ServiceError):
-    """Nobody knows what the disk holds; everything is refused until a restart."""
+    """It is unknown what the disk holds; everything is refused until a restart."""
 
 
 class CallFailed(Exception):
-    """A call has a defect, which is the cause of this; nothing of its group is stored."""
+    """A call has a defect, which is this error's cause; nothing of its group is stored."""
 
     def __init__(self, call: Any) -> None:
         super().__init__()
@@ -43,14 +43,14 @@ class Work(Protocol):
     def begin(self, calls: Sequence[Any]) -> Sequence[Any]:
         """Do them inside the open transaction; returns the result of each, in order.
 
-        Raises :class:`CallFailed` for one that raises what it must not.
+        Raises :class:`CallFailed` if one raises an unexpected error.
         """
 
     def committed(self) -> None:
-        """They are on disk: take into memory what they changed, before anybody is answered."""
+        """They are on disk: update the memory before anybody is answered."""
 
     def rolled_back(self) -> None:
-        """They are not: go back to what the disk holds."""
+        """They are not: return to what the disk holds."""
 
 
 class Writer:
@@ -66,8 +66,8 @@ class Writer:
     ) -> None:
         """Start the thread.
 
-        :param max_bytes: bounds the sizes of calls that wait or are under way.
-        :param between: asked between groups for what is to be done then. Any error of that leaves
+        :param max_bytes: limit on the sizes of calls that wait or are under way, together.
+        :param between: asked between groups for work to do then. Any error in that work leaves it
             in doubt what is on the disk.
         """
         self._transactions = Transactions(connection, "the inbox")
@@ -82,10 +82,10 @@ class Writer:
         self._thread.start()
 
     def call(self, call: Any, size: int = 0) -> "Future[Any]":
-        """Have a call done in the next group; the future is answered once it is on disk.
+        """Have a call done in the next group; the future is resolved once it is on disk.
 
-        The future fails with :class:`InboxUnavailable` or :class:`InboxBroken`, and nothing of the
-        call is stored then. Raises these at once where it can't even wait.
+        If the future fails with :class:`InboxUnavailable` or :class:`InboxBroken`, nothing of the
+        call is stored. Raises these immediately if the call can't even be queued.
         """
         future: Future[Any] = Future()
         with self._changed:
@@ -94,7 +94,7 @@ class Writer:
             if self._closing:
                 raise InboxUnavailable("the inbox is closing")
             if self._waiting_bytes + size > self._max_bytes and self._waiting_bytes:
-                raise InboxFull("too much is on its way to the disk")
+                raise InboxFull("too much is waiting to be written to disk")
             self._waiting_bytes += size
             self._calls.append((call, future, size))
             self._changed.notify()
@@ -158,7 +158,7 @@ class Writer:
         except Exception as error:  # memory no longer tells what the disk holds
             self._transactions.distrust(error)
         for future, result in zip(futures, results, strict=True):
-            # Its caller may have given up waiting; it is stored all the same.
+            # Its caller may no longer be waiting; it is stored all the same.
             if future.set_running_or_notify_cancel():
                 future.set_result(result)
 

@@ -1,4 +1,4 @@
-"""Sinks: where the receiver's service hands reports on to (``statuspush receive --to SINK``)."""
+"""Sinks: where the receiver service passes reports on to (``statuspush receive --to SINK``)."""
 
 from collections.abc import Callable
 from typing import Final
@@ -54,7 +54,7 @@ _URLS: Final[dict[str, Callable[[str], Sink]]] = {
 
 
 def sink_from(text: str) -> Sink:
-    """Make the sink that a text names; raises :class:`InputError` that says what is wrong."""
+    """Make the sink that a text names; the :class:`InputError` it raises says what is wrong."""
     text = text.strip()
     kind, colon, rest = text.partition(":")
     kind = kind.lower()

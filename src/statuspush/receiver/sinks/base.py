@@ -1,4 +1,4 @@
-"""What a sink is: where the receiver's service hands reports on to."""
+"""The interface of a sink: where the receiver service passes reports on to."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -13,13 +13,13 @@ class Sink(Protocol):
     """
 
     async def open(self) -> None:
-        """Get ready; raises :class:`statuspush.core.errors.StatuspushError` if that can't be."""
+        """Get ready; raises :class:`statuspush.core.errors.StatuspushError` if that fails."""
 
     async def deliver(self, reports: Sequence[Received]) -> None:
-        """Hand all of these reports on, in order; at least one.
+        """Pass all of these reports on, in order; there is at least one.
 
         Returns when they are safe at the other side (on disk, acknowledged, committed). Raises any
-        exception when that is not certain; then all of them are handed over again later.
+        exception if that is not certain; then all of them come again later.
         """
 
     async def close(self) -> None:

@@ -1,7 +1,7 @@
 """Reports as messages of NATS, Kafka, RabbitMQ or Redis, through FastStream; one per report.
 
-A message is the report's JSON. Where the broker has a place for it, the unique id (the sid) is in a
-header or is the key.
+A message is the report's JSON. Where the broker has a place for it, the unique id (the sid) is also
+in a header, or is the key.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from statuspush.core.kinds import Received
 from statuspush.extras import missing
 
 TIMEOUT_SECONDS: Final = 30.0
-"""For a batch, and for connecting."""
+"""Limit for a batch, and for connecting."""
 
 _AT_ONCE: Final = 100
 """Messages that wait for their acknowledgement at the same time."""
@@ -25,8 +25,8 @@ _AT_ONCE: Final = 100
 class BrokerSink(ABC):
     """What the four have in common: connect, publish under a deadline, start anew after an error.
 
-    The clients' own reconnecting is switched off where it is possible: it hides from us whether a
-    message has arrived.
+    The clients' own reconnecting is switched off where possible: it hides from us whether a message
+    has arrived.
     """
 
     most_before: ClassVar = 0
@@ -66,7 +66,7 @@ class BrokerSink(ABC):
         self._broker = broker
 
     async def deliver(self, reports: Sequence[Received]) -> None:
-        """Publish a message a report; returns when the broker has acknowledged them."""
+        """Publish one message per report; returns when the broker has acknowledged them."""
         if self._broker is None:
             await self.open()
         try:
@@ -87,7 +87,7 @@ class BrokerSink(ABC):
         """Make the FastStream broker; :class:`ImportError` where its library is missing."""
 
     async def _connected(self, broker: Any) -> None:  # noqa: B027 - most need nothing
-        """Ask what has to be known before the first message."""
+        """Find out what has to be known before the first message."""
 
     @abstractmethod
     async def _publish(self, broker: Any, reports: Sequence[Received]) -> None:
@@ -104,14 +104,14 @@ def headers(report: Received) -> dict[str, str]:
 
 
 def plain(sid: str) -> str:
-    """A sid that can be in a header: nearly all are as they are, the rest percent-encoded."""
+    """The sid in a form that fits a header: nearly all are unchanged, the rest percent-encoded."""
     if sid.isascii() and sid.isprintable() and " " not in sid:
         return sid
     return quote(sid.encode(errors="surrogatepass"), safe="")
 
 
 async def _stop(broker: Any) -> None:
-    # What is wrong with a connection that is given up is of no interest.
+    # Errors of a connection that is being given up do not matter.
     with contextlib.suppress(Exception):
         async with asyncio.timeout(TIMEOUT_SECONDS):
             await broker.stop()

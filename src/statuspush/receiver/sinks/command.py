@@ -28,10 +28,10 @@ class CommandSink:
         self._running: subprocess.Popen[bytes] | None = None
 
     async def open(self) -> None:
-        """Nothing to get ready: the shell tells at the first batch whether the command exists."""
+        """Nothing to get ready: the first batch shows whether the command exists."""
 
     async def deliver(self, reports: Sequence[Received]) -> None:
-        """Run the command with a JSON line a report on its input; returns when it has ended."""
+        """Run the command with one JSON line per report on its input; returns when it has ended."""
         lines = b"".join(report.json() + b"\n" for report in reports)
         try:
             await asyncio.to_thread(self._run, lines)

@@ -22,7 +22,7 @@ OPEN: Final = ".open"
 _BLOCK: Final = 64 * 1024
 _WINDOWS: Final = os.name == "nt"
 _BINARY: Final = getattr(os, "O_BINARY", 0)
-"""Windows takes files for text otherwise."""
+"""Otherwise Windows opens files as text."""
 
 
 class JsonLinesSink:
@@ -30,7 +30,7 @@ class JsonLinesSink:
 
     A file is complete when the next batch would make it larger than the limit, when the first
     report of another day (UTC) comes, or when the sink is closed. What an earlier process left
-    behind is completed at the next start, without the line that its crash has torn.
+    behind is completed at the next start, without the line that its crash cut short.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class JsonLinesSink:
             raise ServiceError(f"cannot write to {self._directory}: {reason}") from error
 
     async def deliver(self, reports: Sequence[Received]) -> None:
-        """Append a line a report; returns when they are on disk."""
+        """Append one line per report; returns when they are on disk."""
         text = b"".join(report.json() + b"\n" for report in reports)
         await asyncio.to_thread(self._append, text)
 
@@ -91,7 +91,7 @@ class JsonLinesSink:
             self._path = self._directory / (name + OPEN)
             with contextlib.suppress(FileExistsError):
                 flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | _BINARY
-                # The owner's alone: reports hold telephone numbers.
+                # For the owner only: reports hold telephone numbers.
                 self._file = os.open(self._path, flags, 0o600)
                 break
         assert self._file is not None
@@ -112,7 +112,7 @@ class JsonLinesSink:
         """Leave a file that could not be written to the next :meth:`_recover`.
 
         Its batch comes again as a whole, so what has been written of it is cut off here. After a
-        failed fsync nobody knows what is on disk, and a second fsync would not tell.
+        failed fsync it is unknown what is on disk, and a second fsync would not reveal it.
         """
         file, self._file = self._file, None
         assert file is not None
@@ -140,7 +140,7 @@ class JsonLinesSink:
 
     def _finish(self, file: int, path: Path, size: int) -> None:
         """Give a complete file its name and close it; an empty one is removed."""
-        if _WINDOWS:  # it renames no open file
+        if _WINDOWS:  # it can't rename an open file
             os.close(file)
         try:
             if size:
@@ -153,7 +153,7 @@ class JsonLinesSink:
         self._sync_directory()
 
     def _sync_directory(self) -> None:
-        if _WINDOWS:  # it syncs no directory
+        if _WINDOWS:  # it can't sync a directory
             return
         directory = os.open(self._directory, os.O_RDONLY)
         try:

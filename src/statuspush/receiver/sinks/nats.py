@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 class NatsSink(BrokerSink):
     """``nats://host:4222/subject``, for several servers ``nats://a:4222,b:4222/subject``.
 
-    A stream that covers the subject acknowledges each message, and leaves repeats out by
-    ``Nats-Msg-Id``. Without one NATS keeps nothing: messages go to who listens at that moment.
-    ``?stream=NAME`` says that there must be a stream.
+    A stream that covers the subject acknowledges each message, and drops repeats by
+    ``Nats-Msg-Id``. Without one NATS keeps nothing: messages go to whoever is listening.
+    ``?stream=NAME`` requires that there is a stream.
     """
 
     def __init__(self, url: str) -> None:
@@ -41,8 +41,8 @@ class NatsSink(BrokerSink):
 
     async def _connected(self, broker: "NatsBroker") -> None:
         stream = self._query.get("stream") or await self._covering(broker)
-        # A server that has only just started may not know its streams yet; what a stream would
-        # have kept is not given away to nobody.
+        # A server that has only just started may not know its streams yet; messages that a stream
+        # would have kept must not be lost to nobody listening.
         if stream is None and self._stream is not None:
             raise ServiceError(f'the stream "{self._stream}" is gone')
         self._stream = stream
@@ -57,7 +57,7 @@ class NatsSink(BrokerSink):
             return None
 
     async def _publish(self, broker: "NatsBroker", reports: Sequence[Received]) -> None:
-        # One may have been made since.
+        # A stream may have been created since.
         self._stream = self._stream or await self._covering(broker)
         # The first one alone: it sets up where acknowledgements arrive.
         for some in (reports[:1], *parts(reports[1:])):

@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     import psycopg
 
 TIMEOUT_SECONDS: Final = 60.0
-"""For a batch; a server that has gone without a word must not hold the others for ever."""
+"""Limit for a batch: a server that has silently gone must not hold up the others for ever."""
 
 _CONNECT_SECONDS: Final = 10
 _TYPES: Final = {"string": "text", "integer": "integer"}
-"""Type of a column by that of the values in JSON."""
+"""Type of a column, by the type of its JSON values."""
 _MAX_INTEGER: Final = 2**31 - 1
 _NUL: Final = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 class PostgresqlSink:
-    """Inserts a batch in one statement; a unique id that is there already is overwritten.
+    """Inserts a batch in one statement; a row with the same unique id is overwritten.
 
-    There is a column for each key of the kind. The column ``extra`` holds what came beside them,
-    and what does not fit its column. Two things no PostgreSQL text can hold and are replaced: the
-    character NUL by U+FFFD, half of a surrogate pair by a question mark.
+    There is a column for each key of the kind. The column ``extra`` holds other keys that came, and
+    values that do not fit their column. Two things that no PostgreSQL text can hold are replaced:
+    the character NUL by U+FFFD, half of a surrogate pair by a question mark.
     """
 
     def __init__(
@@ -42,8 +42,8 @@ class PostgresqlSink:
     ) -> None:
         """Take ``postgresql://user:password@host/database/table``, or ``…/database?table=name``.
 
-        Other parameters of the query are the server's (``sslmode=require``). A table can be named
-        with its schema: ``archive.voice_status``. Without a name it is that of the kind.
+        Other query parameters go to the server (``sslmode=require``). A table can be named with
+        its schema: ``archive.voice_status``. Without a name it has the name of the kind.
         """
         self._kind: Final = kind
         self._conninfo, self._table = _split(url, kind.name)
@@ -105,7 +105,7 @@ class PostgresqlSink:
             async with connection.transaction():
                 # Two receivers may start at the same time on an empty database.
                 await connection.execute("SELECT pg_advisory_xact_lock(hashtext('statuspush'))")
-                # Asked first, since even IF NOT EXISTS needs the right to make tables.
+                # Asked first, since even IF NOT EXISTS needs the privilege to create tables.
                 found = await connection.execute(
                     "SELECT to_regclass(%s)", [table.as_string(connection)]
                 )
@@ -119,7 +119,7 @@ class PostgresqlSink:
 
 
 def _split(url: str, table: str) -> tuple[str, tuple[str, ...]]:
-    """Divide a URL into what the server's library takes and the parts of the table's name."""
+    """Split a URL into what the client library takes and the parts of the table's name."""
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     named = query.pop("table", "")
@@ -188,7 +188,7 @@ def _row(report: Received, kind: Kind[Any]) -> list[object]:
 
 
 def _fitting(value: object) -> object:
-    """A value as its column takes it; None where it cannot be there."""
+    """The value as its column takes it; None if the column cannot hold it."""
     if isinstance(value, int):
         return value if value <= _MAX_INTEGER else None
     return _text(value) if isinstance(value, str) else value

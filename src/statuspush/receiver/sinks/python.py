@@ -1,4 +1,4 @@
-"""Reports to a Python function of the operator's own."""
+"""Reports to the operator's own Python function."""
 
 import asyncio
 import importlib

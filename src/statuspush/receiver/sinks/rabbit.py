@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class RabbitSink(BrokerSink):
-    """``amqp://user:password@host/queue``; a virtual host stands before: ``…/vhost/queue``.
+    """``amqp://user:password@host/queue``; a virtual host comes before: ``…/vhost/queue``.
 
-    With ``?routing_key=KEY`` the name is the one of an exchange. What no queue takes is an error:
-    queues and exchanges are not made here.
+    With ``?routing_key=KEY`` the name is that of an exchange. A message that no queue takes is an
+    error: queues and exchanges are not created here.
     """
 
     most_before = 1  # the virtual host

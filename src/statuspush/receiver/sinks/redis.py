@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 class RedisSink(BrokerSink):
-    """``redis://:password@host:6379/stream``; a database stands before: ``…/1/stream``.
+    """``redis://:password@host:6379/stream``; a database comes before: ``…/1/stream``.
 
     A message is in the entry's field ``__data__``, FastStream's. With ``?kind=channel`` messages
-    are published instead; Redis keeps none of these, so one that nobody received is an error.
+    are published instead; Redis does not keep these, so one that nobody received is an error.
     """
 
     most_before = 1  # the database

@@ -1,4 +1,4 @@
-"""Messages in Redis as what they are, without FastStream's envelope around them."""
+"""Messages in Redis as they are, without FastStream's envelope."""
 
 from typing import Any
 
@@ -6,11 +6,11 @@ from faststream.redis.parser import MessageFormat
 
 
 class BareFormat(MessageFormat):
-    """Writes the payload alone, so that any client of Redis can read it; has no headers."""
+    """Writes only the payload, without headers, so that any Redis client can read it."""
 
     @classmethod
     async def encode(cls, **parts: Any) -> bytes:
-        """Payload as it is stored."""
+        """The payload as it is stored."""
         payload: bytes = (await cls.build(**parts)).data
         return payload
 

@@ -1,4 +1,4 @@
-"""Reports on the standard output, one JSON object a line."""
+"""Reports on the standard output, one JSON object per line."""
 
 import asyncio
 import os
@@ -9,7 +9,7 @@ from statuspush.core.kinds import Received
 
 
 class StdoutSink:
-    """Writes lines to the standard output; a reader that has gone is an error, not a loss."""
+    """Writes lines to the standard output; a closed pipe is an error, not a loss."""
 
     def __init__(self) -> None:
         """Nothing is written before :meth:`deliver`."""
@@ -19,7 +19,7 @@ class StdoutSink:
         """Nothing to get ready."""
 
     async def deliver(self, reports: Sequence[Received]) -> None:
-        """Write a line a report; returns when the operating system has taken them all."""
+        """Write one line per report; returns when the operating system has taken them all."""
         text = b"".join(report.json() + b"\n" for report in reports)
         # A pipe that nobody reads blocks; the event loop must not wait for it.
         await asyncio.to_thread(self._write, text)
@@ -28,7 +28,7 @@ class StdoutSink:
         """The standard output is not ours to close."""
 
     def _write(self, text: bytes) -> None:
-        # Past Python's buffer: what a failed flush leaves in there would come again at exit.
+        # Bypasses Python's buffer: what a failed flush leaves in it would be written at exit.
         sys.stdout.flush()
         descriptor = sys.stdout.fileno()
         rest = memoryview(b"\n" + text if self._torn else text)
