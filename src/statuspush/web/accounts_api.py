@@ -9,29 +9,24 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from statuspush.core.push_settings import SCHEMA, InvalidSettings, PushSettings, read_changes
-from statuspush.core.rules import ACCOUNT_PATTERN
 from statuspush.core.words import Words
 from statuspush.store.base import AccountFilter, Conflict
 from statuspush.web import problems
 from statuspush.web.body_fields import (
     MAX_NAME,
-    flag,
     label,
-    length,
-    name_of_account,
     read_fields,
-    whole_number,
 )
 from statuspush.web.dependencies import InWeb, Web
-from statuspush.web.document import ETAG, IF_MATCH, WITH_BODY, answers, json_body, query
+from statuspush.web.document import ETAG, IF_MATCH, WITH_BODY, answers, json_body
 from statuspush.web.present import account_view, settings_view, verdict_view
 from statuspush.web.problems import Problem
+from statuspush.web.query import Query, account_name, flag, text, whole_number
 from statuspush.web.requests import (
     AccountInPath,
     InLanguage,
     etag,
     read_object,
-    read_query,
     revisions,
 )
 from statuspush.web.views import (
@@ -68,6 +63,17 @@ _NAME_BODY: Final[dict[str, Any]] = {
     },
     "example": {"name": "ACME Ltd."},
 }
+
+_LISTED: Final = Query(
+    text("prefix", "Only accounts whose name begins like this.", 0, MAX_PREFIX),
+    flag("failing", "Only accounts whose last attempt failed (or did not)."),
+    flag("waiting", "Only accounts with reports that wait, or without."),
+    account_name("cursor", "`next` of the page before."),
+    whole_number("limit", "Most accounts on the page.", 1, MAX_PAGE, default=DEFAULT_PAGE),
+)
+_DELETED: Final = Query(
+    flag("force", "Delete it even though reports wait; they are never pushed.", default=False)
+)
 
 
 @router.put(
@@ -109,55 +115,18 @@ async def put_account(
     "",
     summary="Accounts",
     responses=answers(problems.VALIDATION),
-    openapi_extra={
-        "parameters": [
-            query(
-                "prefix",
-                {"type": "string", "maxLength": MAX_PREFIX},
-                "Only accounts whose name begins like this.",
-            ),
-            query(
-                "failing",
-                {"type": "boolean"},
-                "Only accounts whose last attempt failed (or did not).",
-            ),
-            query(
-                "waiting", {"type": "boolean"}, "Only accounts with reports that wait, or without."
-            ),
-            query(
-                "cursor",
-                {"type": "string", "pattern": f"^{ACCOUNT_PATTERN}$"},
-                "`next` of the page before.",
-            ),
-            query(
-                "limit",
-                {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": DEFAULT_PAGE},
-                "Most accounts on the page.",
-            ),
-        ]
-    },
+    openapi_extra={"parameters": _LISTED.document},
 )
 async def list_accounts(request: Request, web: InWeb, language: InLanguage) -> AccountsView:
     """By name, with settings, counts by state, the backlog and its age, and the endpoint's health.
 
     With a filter a page may hold fewer than `limit`, even none, and still have a `next`.
     """
-    parameters = read_query(
-        request,
-        {
-            "prefix": length(0, MAX_PREFIX),
-            "failing": flag,
-            "waiting": flag,
-            "cursor": name_of_account,
-            "limit": whole_number(1, MAX_PAGE),
-        },
-    )
+    given = _LISTED.read(request)
     page = await web.store.list_accounts(
-        after=parameters.get("cursor"),
-        limit=parameters.get("limit", DEFAULT_PAGE),
-        only=AccountFilter(
-            parameters.get("prefix", ""), parameters.get("failing"), parameters.get("waiting")
-        ),
+        after=given["cursor"],
+        limit=given["limit"],
+        only=AccountFilter(given["prefix"] or "", given["failing"], given["waiting"]),
     )
     now = web.now()
     return AccountsView(
@@ -185,20 +154,12 @@ async def get_account(
     status_code=204,
     response_description="Deleted; its reports and pushes are removed in the background.",
     responses=answers(problems.NOT_FOUND, problems.CONFLICT, problems.VALIDATION),
-    openapi_extra={
-        "parameters": [
-            query(
-                "force",
-                {"type": "boolean", "default": False},
-                "Delete it even though reports wait; they are never pushed.",
-            )
-        ]
-    },
+    openapi_extra={"parameters": _DELETED.document},
 )
 async def delete_account(account: AccountInPath, request: Request, web: InWeb) -> Response:
     """Refused while reports wait or are being sent, unless forced."""
-    parameters = read_query(request, {"force": flag})
-    await web.store.delete_account(account, force=parameters.get("force", False), now=web.now())
+    force = _DELETED.read(request)["force"]
+    await web.store.delete_account(account, force=force, now=web.now())
     return Response(status_code=204)
 
 

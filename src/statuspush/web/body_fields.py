@@ -1,4 +1,4 @@
-"""Rules for the fields of request bodies and queries (:mod:`statuspush.core.values`).
+"""Rules for the fields of request bodies (:mod:`statuspush.core.values`).
 
 The JSON schemas beside the routes say the same to the OpenAPI document.
 """
@@ -22,7 +22,6 @@ _RFC3339: Final = re.compile(
     r"([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_QUERY_INTEGER: Final = re.compile("[0-9]{1,9}")
 _ACCOUNT_NAME: Final = Words(
     "an account name: a letter or digit, then up to 63 letters, digits or . _ -",
     "账户名：以字母或数字开头，其后最多 63 个字母、数字或 . _ -",
@@ -31,7 +30,6 @@ _MOMENT: Final = Words(
     'a time with offset as in RFC 3339, such as "2026-01-02T03:04:05+08:00"',
     "RFC 3339 格式且带时差的时间，例如 “2026-01-02T03:04:05+08:00”",
 )
-_FLAG: Final = Words("true or false", "true 或 false")
 MAX_NAME: Final = 200
 _LATEST: Final[Milliseconds] = 7_258_118_400_000
 """2200-01-01, later than anything stored; engines need not hold larger numbers."""
@@ -95,44 +93,3 @@ def rfc3339(time: Milliseconds) -> str:
     """The time as answers show it: ``2026-01-02T03:04:05.678Z``."""
     shown = _EPOCH + time * _MILLISECOND
     return shown.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
-
-
-# Queries hold texts only, so these read the text.
-
-
-def whole_number(least: int, most: int) -> Rule:
-    """An integer in a query."""
-
-    expected = Words(f"a whole number from {least} to {most}", f"{least} 到 {most} 的整数")
-
-    def read(value: object) -> int:
-        text = str(value)
-        if _QUERY_INTEGER.fullmatch(text) and least <= int(text) <= most:
-            return int(text)
-        raise wrong_value(text, expected)
-
-    return read
-
-
-def flag(value: object) -> bool:
-    """``true`` or ``false`` in a query."""
-    if value in ("true", "false"):
-        return value == "true"
-    raise wrong_value(value, _FLAG)
-
-
-def length(least: int, most: int) -> Rule:
-    """A text in a query, with limits on its length."""
-
-    def read(value: object) -> str:
-        text = str(value)
-        if least <= len(text) <= most:
-            return text
-        raise Wrong(
-            Words(
-                f"must have {least} to {most} characters, got {len(text)}",
-                f"必须是 {least} 到 {most} 个字符，收到 {len(text)} 个",
-            )
-        )
-
-    return read

@@ -66,14 +66,3 @@ IF_MATCH: Final = {
     "schema": {"type": "string", "example": '"7"'},
 }
 """The parameter of routes that change settings."""
-
-
-def query(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
-    """An optional parameter of the query."""
-    return {
-        "name": name,
-        "in": "query",
-        "required": False,
-        "description": description,
-        "schema": schema,
-    }

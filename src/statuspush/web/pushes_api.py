@@ -11,21 +11,19 @@ from statuspush.core.words import Words
 from statuspush.store.base import Redriven
 from statuspush.web import problems
 from statuspush.web.body_fields import (
-    length,
     moment,
     read_fields,
-    whole_number,
 )
 from statuspush.web.dependencies import InWeb
-from statuspush.web.document import WITH_BODY, answers, json_body, query
+from statuspush.web.document import WITH_BODY, answers, json_body
 from statuspush.web.present import push_view, summary_view
 from statuspush.web.problems import invalid
+from statuspush.web.query import Query, one_of, text, whole_number
 from statuspush.web.requests import (
     AccountInPath,
     InLanguage,
     PushInPath,
     read_object,
-    read_query,
 )
 from statuspush.web.views import (
     PushesView,
@@ -76,6 +74,12 @@ _REDRIVE_BODY: Final[dict[str, Any]] = {
     "example": {"since": "2026-01-02T00:00:00+08:00", "state": ["exhausted", "cancelled"]},
 }
 
+_LISTED: Final = Query(
+    one_of("state", "Only pushes in this state.", State),
+    text("cursor", "`next` of the page before.", 1, _MAX_CURSOR),
+    whole_number("limit", "Most pushes on the page.", 1, MAX_PAGE, default=DEFAULT_PAGE),
+)
+
 
 def _states(value: object) -> frozenset[State]:
     read = word(Redrivable)
@@ -90,42 +94,11 @@ def _states(value: object) -> frozenset[State]:
     "/accounts/{account}/pushes",
     summary="Pushes of an account",
     responses=answers(problems.NOT_FOUND, problems.VALIDATION),
-    openapi_extra={
-        "parameters": [
-            query(
-                "state",
-                {"type": "string", "enum": [state.value for state in State]},
-                "Only pushes in this state.",
-            ),
-            query(
-                "cursor",
-                {"type": "string", "minLength": 1, "maxLength": _MAX_CURSOR},
-                "`next` of the page before.",
-            ),
-            query(
-                "limit",
-                {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": DEFAULT_PAGE},
-                "Most pushes on the page.",
-            ),
-        ]
-    },
+    openapi_extra={"parameters": _LISTED.document},
 )
 async def list_pushes(account: AccountInPath, request: Request, web: InWeb) -> PushesView:
     """Newest first."""
-    parameters = read_query(
-        request,
-        {
-            "state": word(State),
-            "cursor": length(1, _MAX_CURSOR),
-            "limit": whole_number(1, MAX_PAGE),
-        },
-    )
-    page = await web.store.list_pushes(
-        account,
-        state=parameters.get("state"),
-        cursor=parameters.get("cursor"),
-        limit=parameters.get("limit", DEFAULT_PAGE),
-    )
+    page = await web.store.list_pushes(account, **_LISTED.read(request))
     return PushesView(items=[summary_view(push) for push in page.items], next=page.next)
 
 

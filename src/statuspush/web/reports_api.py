@@ -10,15 +10,15 @@ from fastapi import APIRouter, Request
 from statuspush.core.kinds import VOICE_STATUS, Kind
 from statuspush.core.kinds.fields import Field, PhoneNumber
 from statuspush.core.rules import ACCOUNT_PATTERN
-from statuspush.core.values import Mistake, Rule, Wrong, mistake
+from statuspush.core.values import Mistake, Wrong, mistake
 from statuspush.core.words import Words
 from statuspush.web import problems
-from statuspush.web.body_fields import name_of_account, whole_number
 from statuspush.web.dependencies import InWeb
-from statuspush.web.document import WITH_BODY, answers, query
+from statuspush.web.document import WITH_BODY, answers
 from statuspush.web.present import history_view
 from statuspush.web.problems import invalid
-from statuspush.web.requests import InLanguage, read_query
+from statuspush.web.query import Parameter, Query, account_name, whole_number
+from statuspush.web.requests import InLanguage
 from statuspush.web.views import HistoriesView, View
 
 router = APIRouter(prefix="/v1/reports", tags=["reports"])
@@ -121,32 +121,28 @@ async def submit_reports() -> AcceptedView:
     raise NotImplementedError
 
 
-def _by(field: Field) -> Rule:
-    """The rule of a search key in a query."""
+def _search_key(field: Field) -> Parameter:
+    """The parameter that finds reports by a key of their kind."""
 
     def read(value: object) -> str:
         text = str(value)
-        # In a query an unescaped plus means a space; no number begins with a space.
+        # An unescaped plus is a space by the rules of queries; no number begins with a space.
         if isinstance(field, PhoneNumber) and text.startswith(" "):
             text = "+" + text[1:]
         if complaint := field.check(text, _UTC):
             raise Wrong(complaint)
         return text
 
-    return read
-
-
-def _parameter(field: Field) -> dict[str, Any]:
     plus = "; a leading `+` is written `%2B`" if isinstance(field, PhoneNumber) else ""
     schema = {"type": field.json_type, **field.shape(_UTC)}
-    return query(field.key, schema, f"{field.about}{plus}.")
+    return Parameter(field.key, f"{field.about}{plus}.", read, schema)
 
 
-_RULES: Final[dict[str, Rule]] = {
-    **{key: _by(_field(key)) for key in KIND.search},
-    "account": name_of_account,
-    "limit": whole_number(1, MAX_FOUND),
-}
+_FOUND: Final = Query(
+    *(_search_key(_field(key)) for key in KIND.search),
+    account_name("account", "Only reports of this account."),
+    whole_number("limit", "Most reports found.", 1, MAX_FOUND, default=DEFAULT_FOUND),
+)
 
 
 @router.get(
@@ -155,33 +151,17 @@ _RULES: Final[dict[str, Rule]] = {
     description=f"By exactly one of {', '.join(f'`{key}`' for key in KIND.search)}: each report, "
     "its pushes, and their attempts.",
     responses=answers(problems.NOT_FOUND, problems.VALIDATION),
-    openapi_extra={
-        "parameters": [
-            *(_parameter(_field(key)) for key in KIND.search),
-            query(
-                "account",
-                {"type": "string", "pattern": f"^{ACCOUNT_PATTERN}$"},
-                "Only reports of this account.",
-            ),
-            query(
-                "limit",
-                {"type": "integer", "minimum": 1, "maximum": MAX_FOUND, "default": DEFAULT_FOUND},
-                "Most reports found.",
-            ),
-        ]
-    },
+    openapi_extra={"parameters": _FOUND.document},
 )
 async def find_reports(request: Request, web: InWeb, language: InLanguage) -> HistoriesView:
     """Answer with what is found."""
-    parameters = read_query(request, _RULES)
-    keys = [key for key in KIND.search if key in parameters]
+    given = _FOUND.read(request)
+    keys = [key for key in KIND.search if given[key] is not None]
     if len(keys) != 1:
         _refuse_keys(keys)
     (key,) = keys
     found = await web.store.find_reports(
-        account=parameters.get("account"),
-        limit=parameters.get("limit", DEFAULT_FOUND),
-        **{key: parameters[key]},
+        account=given["account"], limit=given["limit"], **{key: given[key]}
     )
     return HistoriesView(items=[history_view(history, language) for history in found])
 

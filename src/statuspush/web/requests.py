@@ -4,17 +4,17 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 from fastapi import Depends, Path, Request
 
 from statuspush.core.rules import ACCOUNT_PATTERN
-from statuspush.core.values import Rule, Wrong, mistake
+from statuspush.core.values import Wrong, mistake
 from statuspush.core.words import Language, Words
 from statuspush.web import problems
 from statuspush.web.body import read_body
-from statuspush.web.body_fields import name_of_account, read_fields
+from statuspush.web.body_fields import name_of_account
 from statuspush.web.language import preferred
 from statuspush.web.problems import Problem, invalid
 
@@ -116,26 +116,6 @@ async def read_object(request: Request, *, optional: bool = False) -> dict[str, 
             problems.MALFORMED, Words("the body must be a JSON object", "请求体必须是 JSON 对象")
         )
     return value
-
-
-def read_query(request: Request, rules: dict[str, Rule]) -> dict[str, Any]:
-    """The parameters of the query by their rules.
-
-    Unknown ones are refused: if a misspelt filter were ignored, the answer would be everything.
-    Raises :class:`Problem` 422.
-    """
-    items = request.query_params.multi_items()
-    values: dict[str, object] = dict(items)
-    if len(values) < len(items):
-        names = [name for name, _ in items]
-        raise invalid(
-            *(
-                mistake(name, Words("is given more than once", "重复出现"))
-                for name in values
-                if names.count(name) > 1
-            )
-        )
-    return read_fields(values, rules)
 
 
 def etag(revision: int) -> str:
