@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from benchmarks import (
+    accounts,
     backlog,
     codec,
     duplicates,
@@ -28,6 +29,7 @@ from benchmarks.tables import machine_line
 from statuspush.bench import machine
 
 BENCHMARKS: tuple[Benchmark, ...] = (
+    accounts.BENCHMARK,
     backlog.BENCHMARK,
     codec.BENCHMARK,
     duplicates.BENCHMARK,

@@ -23,9 +23,12 @@ WORKS = {
         replace(trial.EVEN, requests=600),
         replace(trial.LARGE, requests=1200),
         replace(trial.SINGLE, requests=40_000),
+        replace(trial.ZIPF, requests=500),
     )
 }
 """The works by name, in their usual size."""
+USUAL = ("even", "large", "single")
+"""Those that are measured unless others are named."""
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,7 @@ def _ours(setup: Setup) -> Run:
         "pushes_per_second": figures.pushes_per_second,
         "reports_per_push": figures.reports_per_push,
         "cpu_us_per_report": figures.cpu_us_per_report,
+        "store_us_per_report": figures.store_us_per_report,
         "memory_mb": figures.memory_mb,
         "harness_of_machine": figures.harness_of_machine,
         "others_of_machine": figures.shares.others,

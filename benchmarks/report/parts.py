@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from benchmarks import (
+    accounts,
     backlog,
     codec,
     duplicates,
@@ -76,6 +77,7 @@ PARTS: tuple[Part, ...] = (
     Part("duplicates", duplicates.measure, 2),
     Part("search", search.measure, 3),
     Part("peers", peers.measure, 5),
+    Part("accounts", accounts.measure, 3),
     Part("latency", _latency, 5),
     Part("backlog", backlog.measure, 3),
     Part("retention", retention.measure, 5),

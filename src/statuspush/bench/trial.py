@@ -1,5 +1,6 @@
 """One measured run: a workload on a service that was started for it."""
 
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from statuspush.core.errors import ServiceError
 
 _DRAIN_SECONDS: Final = 120.0
 _POLL_SECONDS: Final = 0.1
+_DRAWN: Final = 200_000
 
 
 @dataclass(frozen=True)
@@ -29,15 +31,27 @@ class Workload:
     connections: int
     requests: int | None = None
     seconds: float | None = None
+    zipf: bool = False
+    """Sizes by Zipf's law: the n-th account has a share of the reports proportional to 1/n."""
 
     @property
     def names(self) -> list[str]:
         """The accounts."""
         return [f"customer-{n:04d}" for n in range(self.accounts)]
 
+    @property
+    def owners(self) -> list[str]:
+        """The accounts of reports one after another, repeated from the start; see ``Plan``."""
+        if not self.zipf:
+            return self.names
+        weights = [1 / n for n in range(1, self.accounts + 1)]
+        # Drawn once, the same in every run.
+        return random.Random(1).choices(self.names, weights, k=_DRAWN)  # noqa: S311
+
 
 EVEN: Final = Workload("even", accounts=1000, per_request=1000, connections=16)
 LARGE: Final = Workload("large", accounts=10, per_request=1000, connections=16)
+ZIPF: Final = Workload("zipf", accounts=20_000, per_request=1000, connections=16, zipf=True)
 SINGLE: Final = Workload("single", accounts=1000, per_request=1, connections=64)
 
 
@@ -57,7 +71,7 @@ def run(
     Raises :class:`~statuspush.core.errors.ServiceError` if a process fails or nothing moves.
     """
     phase("start")
-    plan = Plan(work.names, work.per_request, tag)
+    plan = Plan(work.owners, work.per_request, tag)
     with (
         running(directory, work.names, settings) as rig,
         prepared(order_of(work, rig.port, tag), directory) as submit,
@@ -96,7 +110,7 @@ def order_of(work: Workload, port: int, tag: str) -> Order:
     order = Order(
         port=port,
         token=TOKEN,
-        accounts=work.names,
+        accounts=work.owners,
         per_request=work.per_request,
         tag=tag,
         connections=work.connections,
