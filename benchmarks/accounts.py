@@ -7,6 +7,7 @@ The sizes follow Zipf's law: the n-th account has a share of reports proportiona
 import asyncio
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,7 @@ ZIPF = 20_000
 IDLE = 100_000
 """Accounts that are only there."""
 _REQUESTS = 500
+_DEAD_URL = "http://127.0.0.1:1/{}"
 _TOGETHER = 1000
 """Settings changed in one commit."""
 
@@ -81,11 +83,12 @@ def _idle(folder: Path, setup: Setup) -> Run:
 async def _make(database: Path, names: Sequence[str]) -> None:
     """A store with these accounts, each with a report of yesterday and switched on."""
     await fill(database, names, len(names))
-    store = SqliteStore.open(database, 0)
+    now = int(time.time() * 1000)
+    store = SqliteStore.open(database, now)
     for start in range(0, len(names), _TOGETHER):
         await asyncio.gather(
             *(
-                store.change_push(name, {"mode": Mode.ON, "url": f"http://127.0.0.1:1/{name}"}, 0)
+                store.change_push(name, {"mode": Mode.ON, "url": _DEAD_URL.format(name)}, now)
                 for name in names[start : start + _TOGETHER]
             )
         )
@@ -93,7 +96,7 @@ async def _make(database: Path, names: Sequence[str]) -> None:
 
 
 def _memory_mb(rig: Rig) -> float:
-    return shared_memory_mb(family(rig.service.pid))
+    return sum(map(shared_memory_mb, family(rig.service.pid)))
 
 
 _RATES = (

@@ -27,7 +27,7 @@ WORKS = {
     )
 }
 """The works by name, in their usual size."""
-USUAL = ("even", "large", "single")
+USUAL = tuple(WORKS)[:3]
 """Those that are measured unless others are named."""
 
 

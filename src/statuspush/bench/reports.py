@@ -39,7 +39,8 @@ class Plan:
     """What is submitted: request after request, each with the next accounts in turn.
 
     Reports are numbered through from 0, ``per_request`` to a request; report n belongs to account
-    n modulo their number (one that is named more often has more of them). ``tag`` begins every sid, so that runs can be told apart.
+    n modulo their number (one that is named more often has more of them). ``tag`` begins every
+    sid, so that runs can be told apart.
     """
 
     accounts: Sequence[str]
