@@ -49,7 +49,7 @@ class Child:
         if not select.select([out], [], [], seconds)[0]:
             raise self._failed(f"said nothing for {seconds:g} s")
         if not (line := out.readline()):
-            raise self._failed("ended too early")
+            raise self._failed("ended unexpectedly")
         return line
 
     def say(self, line: str) -> None:

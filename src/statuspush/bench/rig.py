@@ -99,7 +99,7 @@ class Rig:
             if now - before <= _STILL_CPU_SECONDS:
                 return
             before = now
-        raise ServiceError("the service does not come to rest")
+        raise ServiceError("the service does not become idle")
 
     def database_bytes(self) -> int:
         """Size of the database without its write-ahead log, which is empty after the end."""

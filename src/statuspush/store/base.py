@@ -36,7 +36,9 @@ class UnknownAccounts(InputError):
     def __init__(self, accounts: frozenset[str]) -> None:
         names = ", ".join(map(repr, sorted(accounts)))
         super().__init__(
-            Words(f"there are no accounts of these names: {names}", f"没有这些名称的账户：{names}")
+            Words(
+                f"there are no accounts with these names: {names}", f"没有这些名称的账户：{names}"
+            )
         )
         self.accounts = accounts
 

@@ -265,7 +265,7 @@ class Pull(Protocol):
     async def pull_reports(self, account: str, limit: int, now: Milliseconds) -> bytes:
         """Hand out the next reports of the pull cursor, newline-joined, oldest first.
 
-        What was handed out is not handed out again; pushes do not move this cursor
+        Reports are handed out only once; pushes do not move this cursor
         (contract section 7).
         """
         ...

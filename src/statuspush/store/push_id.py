@@ -37,7 +37,7 @@ def show(push: int) -> str:
 
 
 def read(shown: str) -> int | None:
-    """The number behind :func:`show`; None if the text is no push id."""
+    """The number behind :func:`show`; None if the text is not a push id."""
     letters = shown.removeprefix(_PREFIX)
     if not shown.startswith(_PREFIX) or len(letters) != _LETTERS:
         return None

@@ -239,7 +239,7 @@ def _check(send: _Send, held: Sequence[Chunk]) -> None:
     if found != end - first:
         raise StoreBroken(
             f"the store is damaged: of the reports {first} to {end - 1} of"
-            f" {send.state.account} only {found} are there, the others are missing"
+            f" {send.state.account} only {found} are left, the others are missing"
         )
 
 

@@ -170,7 +170,7 @@ class GroupCommit:
             self._fail_all()
             return
         except Exception as error:  # a defect of ours must not take the writer down with it
-            _log.exception("a verb failed unexpectedly")
+            _log.exception("a call failed unexpectedly")
             self._transactions.roll_back()
             self._rebuild("a call failed unexpectedly; nothing of its group is stored")
             self._answer_failed(done, error)

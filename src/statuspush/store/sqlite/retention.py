@@ -56,8 +56,8 @@ class Retention:
         ahead = push_id.created_at(self._pushes.last_id) - now
         if ahead > _AHEAD:
             _log.warning(
-                "the clock is behind that of the newest push: if it was ahead before, new pushes"
-                " are shown as created then until that time has come, since ids only rise",
+                "the clock is behind the time of the newest push: if it was ahead before, new"
+                " pushes are shown as created at that time until it has come, since ids only rise",
                 behind_ms=ahead,
             )
 
