@@ -70,8 +70,8 @@ def test_every_problem_is_told_at_once():
         {"STATUSPUSH_TIMEZONE": "Mars/Olympus", "STATUSPUSH_DATABSE": "x"},
     )
     assert found == [
-        "statuspush.toml:log_levle is no setting; did you mean log_level?",
-        "environment STATUSPUSH_DATABSE is no setting; did you mean STATUSPUSH_DATABASE?",
+        "statuspush.toml:log_levle is not a setting; did you mean log_level?",
+        "environment STATUSPUSH_DATABSE is not a setting; did you mean STATUSPUSH_DATABASE?",
         "statuspush.toml:port must be an integer from 0 to 65535, not 'x'",
         "environment STATUSPUSH_TIMEZONE must be a name of the IANA time zones, such as "
         "Asia/Shanghai or UTC, not 'Mars/Olympus'",
@@ -126,7 +126,7 @@ def test_text_becomes_a_value(name, text, value):
         ("port", "８０", "0 to 65535"),
         ("port", "9" * 5000, "0 to 65535"),
         ("database", "postgresql://u:hidden@h/db", "PostgreSQL, which comes later"),
-        ("database", "mysql://u:hidden@h/db", "'mysql' is no engine"),
+        ("database", "mysql://u:hidden@h/db", "'mysql' is not an engine"),
         ("database", "statuspush.db", "must be sqlite:///FILE"),
         ("database", "sqlite://statuspush.db", "must be sqlite:///FILE"),
         ("database", "sqlite:///", "must name a file"),

@@ -18,7 +18,7 @@ class WallClock(Clock, Protocol):
     """A clock that also knows how far it is from the machine's clock."""
 
     def skew(self) -> Milliseconds:
-        """How far the wall clock has moved away from this one since the start."""
+        """How far the wall clock has drifted from this one since the start."""
         ...
 
 
@@ -44,5 +44,5 @@ class SteadyClock:
         return (self.start_ns + self._elapsed_ns()) // 1_000_000
 
     def skew(self) -> Milliseconds:
-        """How far the wall clock has moved away from this one since the start."""
+        """How far the wall clock has drifted from this one since the start."""
         return time.time_ns() // 1_000_000 - self.now()

@@ -168,7 +168,7 @@ class ListeningProcess:
     def _wait_a_moment(self, deadline: float) -> None:
         self.check()
         if time.monotonic() > deadline:
-            raise self._failed("is not ready in time")
+            raise self._failed("was not ready in time")
         time.sleep(_POLL_SECONDS)
 
     def _failed(self, what: str) -> ServiceError:

@@ -161,7 +161,7 @@ class Service:
             made = secrets.token_urlsafe(32)
             stored = await store.put_secret(_TOKEN, _digest(made))
             if stored == _digest(made):
-                print(f"operator token (shown only now): {made}", flush=True)
+                print(f"operator token (shown only once): {made}", flush=True)
         self._token_hash = stored
 
     async def _announce(self) -> None:

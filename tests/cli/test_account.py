@@ -45,7 +45,7 @@ def test_create_shows_the_apikey_once(service):
 
     result, calls = service("account", "create", "acme", answer=answer)
     assert result.exit_code == 0
-    assert "apikey (shown only now): key-1" in result.stdout
+    assert "apikey (shown only once): key-1" in result.stdout
     assert [(call.method, call.path) for call in calls][-1] == ("PUT", "/v1/accounts/acme")
     assert calls[-1].json == {"name": "acme"}
     assert calls[-1].headers["authorization"] == f"Bearer {TOKEN}"
@@ -126,7 +126,7 @@ def test_push_makes_a_secret_that_the_service_takes(service):
     result, calls = service("account", "push", "acme", "--secret", "new")
     secret = calls[0].json["secret"]
     validate_secret(secret)
-    assert f"shown only now): {secret}" in result.stdout
+    assert f"shown only once): {secret}" in result.stdout
     result, calls = service("account", "push", "acme", "--secret", "new", "--json")
     assert json.loads(result.stdout)["secret"] == calls[0].json["secret"]
 

@@ -1,4 +1,4 @@
-"""A child process that is spoken to line by line, and ends at the end of its standard input."""
+"""A child process that talks in lines, and ends at the end of its standard input."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ _STOP_SECONDS: Final = 20.0
 
 
 class Child:
-    """``python -m MODULE ARGUMENTS`` in a separate session, so that Ctrl-C is not for it.
+    """``python -m MODULE ARGUMENTS`` in a separate session, so that Ctrl-C does not reach it.
 
     :param log: where its standard error goes.
     """
@@ -40,7 +40,7 @@ class Child:
         return self.process.pid
 
     def hear(self, seconds: float) -> str:
-        """Its next line.
+        """Read its next line.
 
         Raises :class:`~statuspush.core.errors.ServiceError` when it ends, or is silent for
         that long.
@@ -49,17 +49,17 @@ class Child:
         if not select.select([out], [], [], seconds)[0]:
             raise self._failed(f"said nothing for {seconds:g} s")
         if not (line := out.readline()):
-            raise self._failed("ended too early")
+            raise self._failed("ended unexpectedly")
         return line
 
     def say(self, line: str) -> None:
-        """Hand it a line."""
+        """Send it a line."""
         pipe = _pipe(self.process.stdin)
         pipe.write(line + "\n")
         pipe.flush()
 
     def stop(self) -> None:
-        """Let it end, and make it in the end; may be called twice."""
+        """Let it end, and kill it if it does not; may be called twice."""
         with contextlib.suppress(BrokenPipeError):
             _pipe(self.process.stdin).close()
         try:
@@ -68,7 +68,7 @@ class Child:
             self.kill()
 
     def kill(self) -> None:
-        """kill -9, also of what is left of its session; may be called twice."""
+        """kill -9, including the rest of its session; may be called twice."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()

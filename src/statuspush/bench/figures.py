@@ -1,4 +1,4 @@
-"""The figures of a run, from what each process had used before and after it."""
+"""The figures of a run, from what each process had used before it and after it."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -21,26 +21,26 @@ from statuspush.bench.rig import Rig
 class Shares:
     """How busy everything was while reports were submitted, 0 to 1.
 
-    ``wanted`` is the time in which the main thread of a process ran or waited for a core.
+    ``wanted`` is the time for which the main thread of a process ran or waited for a core.
     """
 
     store: float
-    """CPU of the service's first process, which owns the store, of one core."""
+    """CPU of the service's first process, which owns the store; share of one core."""
     store_wanted: float
     worker: float
-    """CPU of the busiest of its other processes, of one core; 0 if there are none."""
+    """CPU of the busiest of its other processes; share of one core, 0 if there are none."""
     worker_wanted: float
     load: float
-    """CPU of the generator, of one core."""
+    """CPU of the generator; share of one core."""
     sink: float
-    """CPU of the customer, of one core."""
+    """CPU of the customer; share of one core."""
     all_cores: float
-    """All cores together, by whomever they were used."""
+    """All cores together, whoever used them."""
     others: float
-    """What neither the service nor generator and sink used, of all cores."""
+    """Used by anything but the service, generator and sink; share of all cores."""
     disk: float
-    """How much of the time the store waited for the disk: its threads were seen to, or commits
-    were under way for longer than it computed, whichever is more."""
+    """Share of the time in which the store waited for the disk: as seen in its threads, or the time
+    that commits took beyond its computing, whichever is more."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Figures:
     reports_per_push: float
     pushes_per_second: float
     cpu_us_per_report: float
-    """Of the service with all its processes."""
+    """CPU of the service with all its processes."""
     store_us_per_report: float
     """Of the service's first process, which owns the store."""
     workers_us_per_report: float
@@ -77,11 +77,11 @@ class Figures:
     commit_ms: float
     """Mean time from the first statement of a commit to its end on disk."""
     memory_mb: float
-    """Most of all processes of the service together (PSS, sampled)."""
+    """Most memory of all the service's processes together (PSS, sampled)."""
     resident_mb: float
-    """Sum of the most that each process ever held, shared pages counted in each (VmHWM)."""
+    """Sum of each process's peak memory, shared pages counted in each (VmHWM)."""
     bytes_per_report: float
-    """What the database grew by."""
+    """By how much the database grew."""
     ready_seconds: float
     exit_status: int | None
     """Of the service; None if it had to be killed."""
@@ -95,7 +95,7 @@ class Figures:
         return not (self.lost or self.misdirected) and self.exit_status == 0
 
     def as_json(self) -> dict[str, object]:
-        """The figures as a mapping, rounded to what they can be trusted for."""
+        """The figures as a mapping, rounded to the precision that can be trusted."""
         return {
             key: _rounded(value) if key != "shares" else {k: _rounded(v) for k, v in value.items()}
             for key, value in asdict(self).items()
@@ -108,7 +108,7 @@ def _rounded(value: object) -> object:
 
 @dataclass(frozen=True)
 class Moment:
-    """What had been used by then."""
+    """What had been used up to a moment."""
 
     service: list[Usage]
     sink: Usage
@@ -123,7 +123,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Observed:
-    """What was seen from outside, and what the service reports of itself."""
+    """What was seen from outside, and what the service reports about itself."""
 
     before: Moment
     loaded: Moment
@@ -131,7 +131,7 @@ class Observed:
     after: Moment
     """When everything had been delivered."""
     disk_share: float
-    """How often its threads were seen to wait for the disk until ``loaded``."""
+    """Share of looks until ``loaded`` at which its threads waited for the disk."""
     metrics_before: dict[str, float]
     metrics_after: dict[str, float]
     memory_mb: float
@@ -209,11 +209,11 @@ def _shares(load: Load, seen: Observed, *, commits: float) -> Shares:
         sink=sink.cpu / seconds,
         all_cores=all_cores,
         others=max(0.0, all_cores - ours / whole),
-        # A wait in a file system outside the kernel is not seen in threads.
+        # A wait in a file system outside the kernel does not show in threads.
         disk=max(seen.disk_share, commits - store.wanted / seconds),
     )
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:
-    """The value that this share of the ordered values stays within."""
+    """The value that this share of the ordered values does not exceed."""
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]

@@ -1,4 +1,4 @@
-"""What a run was limited by, from what was saturated in it."""
+"""Names the limit of a run by what was saturated."""
 
 from enum import StrEnum
 from typing import Final
@@ -6,13 +6,13 @@ from typing import Final
 from statuspush.bench.figures import Shares
 
 SATURATED: Final = 0.9
-"""A process that uses this much of a core has none left, samples being what they are."""
+"""A process that uses this much of a core has none left, given the accuracy of samples."""
 _MOSTLY: Final = 0.5
 _NOTABLE: Final = 0.15
 
 
 class Limit(StrEnum):
-    """What more of would have made the run faster."""
+    """The resource of which more would have made the run faster."""
 
     CUSTOMER = "customer"
     """The sink's core: the service could have sent more."""
@@ -27,14 +27,14 @@ class Limit(StrEnum):
     DISK = "disk"
     """The time that the disk takes to make a commit durable."""
     NOTHING = "nothing"
-    """Nothing was saturated: each waited for the other in turn."""
+    """Nothing was saturated: each part waited for the others in turn."""
 
 
 def limit_of(shares: Shares) -> Limit:
     """Name the limit of a run.
 
-    A process that has a whole core and wants more is named before the machine, and the machine
-    before the disk: where cores are short, the disk waits for them too.
+    A process that uses a whole core and wants more is named before the machine, and the machine
+    before the disk: where cores are short, disk work waits for them too.
     """
     saturated = (
         (shares.load, Limit.LOAD),
@@ -57,5 +57,5 @@ def limit_of(shares: Shares) -> Limit:
 
 
 def disturbed(shares: Shares) -> bool:
-    """Whether other programs, or the host, took a notable part of the machine meanwhile."""
+    """Whether other programs, or the host, took a notable part of the machine during the run."""
     return shares.others >= _NOTABLE

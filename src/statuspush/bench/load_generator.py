@@ -2,7 +2,7 @@
 
 It reads an :class:`Order` as one line of JSON, says ``ready`` when its requests are made, begins
 when it reads another line, and answers with a :class:`Load` as one line. It takes about 10 µs of
-CPU a request, so that it takes little of the machine from the service that it measures.
+CPU per request, so that most of the machine is left to the service that it measures.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ import uvloop
 from statuspush.bench.reports import MOST_REQUESTS, Plan, stamped
 
 PAUSE_SECONDS: Final = 0.05
-"""Before a submission that got 429 without ``Retry-After`` is tried again."""
+"""Pause before a submission that got 429 without ``Retry-After`` is sent again."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Load:
 
 
 class LoadError(RuntimeError):
-    """The service answered what it should not, or hung up."""
+    """The service gave an unexpected answer, or hung up."""
 
 
 class Connection(asyncio.Protocol):
@@ -102,7 +102,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by type
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's does not derive from it
 
     def send(self, number: int, request: bytes) -> None:
         """Send a request; its number is only kept."""
@@ -135,7 +135,7 @@ class Connection(asyncio.Protocol):
         self._failed(LoadError(f"answered {data[9 : end + 204].decode('latin-1')!r}"))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nobody but us should end it; after the end of the run nobody listens."""
+        """Only we should end it; after the end of the run nobody listens."""
         self._failed(exc or LoadError("the service closed a connection"))
 
     def close(self) -> None:
@@ -149,7 +149,7 @@ def _field(head: bytes, name: bytes) -> bytes | None:
 
 
 class _Generator:
-    """What both ways of sending share."""
+    """What both modes of sending share."""
 
     def __init__(self, order: Order) -> None:
         self.order = order
@@ -208,7 +208,7 @@ class _Generator:
 
 
 class _AsFastAsAnswered(_Generator):
-    """Every connection sends when it has been answered."""
+    """Every connection sends as soon as it has been answered."""
 
     async def _send_all(self) -> None:
         for _ in range(self.order.connections):

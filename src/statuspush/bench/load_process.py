@@ -1,4 +1,4 @@
-"""The load generator's process, from the side of whoever gives the order."""
+"""The load generator's process, as seen by whoever gives the order."""
 
 import contextlib
 import json
@@ -16,7 +16,7 @@ _LONGEST_SECONDS: Final = 3600.0
 
 @contextlib.contextmanager
 def prepared(order: Order, directory: Path) -> Iterator[Callable[[], Load]]:
-    """Start a generator with its requests made; what it yields submits, and waits for the end.
+    """Start a generator with its requests made; yields a function that submits and waits.
 
     :param directory: for its log.
 
@@ -34,4 +34,4 @@ def prepared(order: Order, directory: Path) -> Iterator[Callable[[], Load]]:
         child.hear(_READY_SECONDS)
         yield submit
     finally:
-        child.kill()  # it has answered, or nobody waits for its answer
+        child.kill()  # it has answered, or nobody waits for it

@@ -1,4 +1,4 @@
-"""What machine a figure was measured on."""
+"""The machine that a figure was measured on."""
 
 import os
 import platform
@@ -34,7 +34,7 @@ class Syncs:
 
 
 def syncs(directory: Path) -> Syncs:
-    """Write 4 kB and fdatasync in a directory, again and again for about a tenth of a second."""
+    """Write 4 kB and fdatasync in a directory, repeatedly for about a tenth of a second."""
     times = []
     with tempfile.TemporaryFile(dir=directory) as file:
         for _ in range(_SYNCS):

@@ -1,4 +1,4 @@
-"""What processes take of the machine, read from ``/proc``."""
+"""How much of the machine processes use, read from ``/proc``."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ _TICKS: Final = os.sysconf("SC_CLK_TCK")
 def family(root: int) -> list[int]:
     """A process and all its descendants, itself first."""
     found = [root]
-    for pid in found:  # grows while it is walked
+    for pid in found:  # grows during the loop
         found.extend(_children(pid))
     return found
 
@@ -32,7 +32,7 @@ def _tasks(pid: int) -> list[Path]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU time that a process has used, in user and system; its ended children's is included."""
+    """CPU time that a process has used, user and system, including its ended children."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:  # it has ended
@@ -41,7 +41,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def wanted_seconds(pid: int) -> float:
-    """Time for which the first thread of a process ran or waited for a core; 0 if not known."""
+    """Time for which the first thread of a process ran or waited for a core; 0 if unknown."""
     try:
         ran, waited, *_ = Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()
     except (OSError, ValueError):
@@ -50,7 +50,7 @@ def wanted_seconds(pid: int) -> float:
 
 
 def disk_waits(pid: int) -> bool:
-    """Whether a thread of a process waits for the disk now (state D)."""
+    """Whether a thread of a process is waiting for the disk (state D)."""
     for task in _tasks(pid):
         with contextlib.suppress(OSError):
             if (task / "stat").read_text().rpartition(")")[2].split(None, 1)[0] == "D":
@@ -59,12 +59,12 @@ def disk_waits(pid: int) -> bool:
 
 
 def shared_memory_mb(pid: int) -> float:
-    """Memory of a process in MB, pages shared with others counted in part (PSS)."""
+    """Memory of a process in MB, shared pages counted proportionally (PSS)."""
     return _kilobytes(Path(f"/proc/{pid}/smaps_rollup"), "Pss:") / 1024
 
 
 def most_memory_mb(pid: int) -> float:
-    """Most memory that a process has held, in MB, shared pages counted in full (VmHWM)."""
+    """Peak memory of a process in MB, shared pages counted in full (VmHWM)."""
     return _kilobytes(Path(f"/proc/{pid}/status"), "VmHWM:") / 1024
 
 
@@ -81,7 +81,7 @@ class MachineTime:
     """Seconds of all our cores together since the machine was started."""
 
     busy: float
-    """Doing anything, or taken by the host for other machines."""
+    """Busy, or taken by the host for other machines."""
     total: float
 
     def busy_share(self, before: "MachineTime") -> float:
@@ -119,7 +119,7 @@ def usage(pids: Iterable[int]) -> list[Usage]:
 
 
 def used(now: Iterable[Usage], before: Iterable[Usage]) -> list[Usage]:
-    """What each process has used in between; one that is new has begun at 0."""
+    """What each process has used in between; a new one began at 0."""
     known = {each.pid: each for each in before}
     none = Usage(0, 0.0, 0.0)
     return [

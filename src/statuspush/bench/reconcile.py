@@ -1,4 +1,4 @@
-"""Every report that was accepted against every report that arrived."""
+"""Compares the reports that were accepted with those that arrived."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ class Reconciliation:
 def reconcile(journal: Path, plan: Plan, requests: int) -> Reconciliation:
     """Compare a sink's journal with the first requests of a plan, all of them accepted."""
     count = requests * plan.per_request
-    times = bytearray(count)  # a byte a report: a run may have millions
+    times = bytearray(count)  # a byte per report: a run may have millions
     misdirected = repeats = seen = 0
     last = 0.0
     for at, path, body in SinkJournal.read(journal):

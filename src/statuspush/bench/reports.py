@@ -1,8 +1,8 @@
 """Invented reports, and the requests that submit them.
 
-All requests of a run are made beforehand but for one number: a template holds the place of it,
-and one replacement makes the next request of it. So a run may be long without filling the memory,
-and every report has a different sid, uid and mobile.
+All requests of a run are made beforehand except for one number: a template has a placeholder for
+it, and one replacement makes the next request. So a run may be long without filling the memory, and
+every report has a different sid, uid and mobile.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ _MESSAGE: Final = "\\u7528\\u6237\\u4fe1\\u53f7\\u4e0d\\u4f73\\u3001\\u5173\\u67
 _INDEX_DIGITS: Final = 13
 
 MOST_REQUESTS: Final = 10**7
-"""Numbers that fit the place of the stamp."""
+"""Numbers that fit the placeholder."""
 
 
 def _as_json(account: str, sid: str, mobile: str, uid: str | None, number: int) -> str:
@@ -36,11 +36,11 @@ def _quoted(text: str | None) -> str:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is submitted: request after request, each with the next accounts in turn.
+    """What is submitted: request after request, each for the next accounts in turn.
 
-    Reports are numbered through from 0, ``per_request`` to a request; report n belongs to account
-    n modulo their number (one that is named more often has more of them). ``tag`` begins every
-    sid, so that runs can be told apart.
+    Reports are numbered consecutively from 0, ``per_request`` per request; report n belongs to
+    account n modulo the length of ``accounts``, where one that is named more often has more of
+    them. Every sid begins with ``tag``, to tell runs apart.
     """
 
     accounts: Sequence[str]
@@ -62,7 +62,7 @@ class Plan:
         return self.accounts[number % len(self.accounts)]
 
     def number(self, sid: str) -> int | None:
-        """Which report a sid belongs to; None if it is none of this plan's."""
+        """Which report a sid belongs to; None if it is not one of this plan."""
         digits = sid[len(self.tag) :]
         if not sid.startswith(self.tag) or len(digits) != _INDEX_DIGITS + len(_STAMP):
             return None
@@ -72,7 +72,7 @@ class Plan:
 
     @property
     def _cycle(self) -> int:
-        """After this many requests the accounts come in the same places again."""
+        """After this many requests the accounts are in the same places again."""
         return len(self.accounts) // gcd(len(self.accounts), self.per_request)
 
     def _template(self, position: int, token: str) -> bytes:

@@ -40,11 +40,11 @@ class Rig:
 
     @property
     def port(self) -> int:
-        """The service's."""
+        """The service's port."""
         return self.service.port
 
     def api(self, method: str, path: str, body: object = None) -> Any:
-        """Call the service's API; raises ServiceError for an answer that is no success."""
+        """Call the service's API; raises ServiceError for an answer that is not a success."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_CALL_SECONDS)
         with contextlib.closing(connection):
             return _call(connection, method, path, body)
@@ -74,7 +74,7 @@ class Rig:
                 return total
 
     def open_accounts(self, accounts: Iterable[str]) -> None:
-        """Create accounts, or take those that are there, and switch them on."""
+        """Create accounts, or take existing ones, and switch them on."""
 
         def create(some: Sequence[str]) -> None:
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_CALL_SECONDS)
@@ -90,7 +90,7 @@ class Rig:
             list(pool.map(create, (names[start::_CALLERS] for start in range(_CALLERS))))
 
     def wait_still(self) -> None:
-        """Wait until the service does nothing: all its processes are up, nothing is left over."""
+        """Wait until the service is idle: all its processes are up, nothing is left to do."""
         deadline = time.monotonic() + START_SECONDS
         before = self._cpu()
         while time.monotonic() < deadline:
@@ -99,7 +99,7 @@ class Rig:
             if now - before <= _STILL_CPU_SECONDS:
                 return
             before = now
-        raise ServiceError("the service does not come to rest")
+        raise ServiceError("the service does not become idle")
 
     def database_bytes(self) -> int:
         """Size of the database without its write-ahead log, which is empty after the end."""
@@ -132,8 +132,8 @@ def running(
 ) -> Iterator[Rig]:
     """Start service and sink with these accounts; stop both at the end, kill both after an error.
 
-    :param directory: holds the database, which may be there already, the journal and the logs.
-    :param settings: of the service, by their names.
+    :param directory: holds the database, which may already exist, the journal and the logs.
+    :param settings: of the service, by name.
 
     Raises :class:`~statuspush.core.errors.ServiceError` when one of them can't be started.
     """

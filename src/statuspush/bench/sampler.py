@@ -1,4 +1,4 @@
-"""Looks at a running service from outside, again and again, and takes little to do so."""
+"""Samples a running service from outside, at little cost."""
 
 import threading
 from typing import Final
@@ -7,7 +7,7 @@ from statuspush.bench.processes import disk_waits, family, most_memory_mb, share
 
 _LOOK_SECONDS: Final = 0.01
 _MEMORY_EVERY: Final = 20
-"""Adding up a process's pages takes the kernel a millisecond or more: five times a second."""
+"""Five times a second: the kernel takes a millisecond or more to add up a process's pages."""
 
 
 class Sampler:
@@ -21,9 +21,9 @@ class Sampler:
         self._looks = 0
         self._waiting = 0
         self.peak_mb = 0.0
-        """Most memory of all together (PSS) that a sample has seen, in MB."""
+        """Most memory of all together (PSS) in any sample, in MB."""
         self.most_mb: dict[int, float] = {}
-        """Most memory that each process has ever held (VmHWM), in MB."""
+        """Peak memory of each process (VmHWM), in MB."""
 
     @property
     def disk_share(self) -> float:

@@ -1,8 +1,8 @@
 """A cheap customer in a separate process: answers SUCCESS to every POST and keeps what it got.
 
 ``python -m statuspush.bench.sink FILE`` prints its port, and ends at the end of its standard
-input. The file holds for each push its time of arrival, its path and its body, undecoded, so that
-the sink takes little of the machine; it is decoded after the measurement.
+input. The file holds the time of arrival, path and body of each push, undecoded, so that the sink
+uses little of the machine; it is decoded after the measurement.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ class SinkJournal:
         self._file.write(body)
 
     def close(self) -> None:
-        """Hand everything to the operating system."""
+        """Write everything out to the operating system."""
         self._file.close()
 
     @staticmethod
@@ -52,13 +52,13 @@ class _Customer(asyncio.Protocol):
         self._need = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by type
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's does not derive from it
 
     def data_received(self, data: bytes) -> None:
         if not self._buffer:
             taken = self._take(data)
             if taken == len(data):
-                return  # what nearly always comes: one whole request
+                return  # nearly always: one whole request
             data = data[taken:]
         self._buffer += data
         while len(self._buffer) >= self._need and (taken := self._take(self._buffer)):
@@ -88,7 +88,7 @@ async def _serve(path: Path) -> None:
     journal = SinkJournal(path)
     server = await loop.create_server(lambda: _Customer(journal), "127.0.0.1", 0, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
-    # The end is the end of our standard input: no orphan stays behind.
+    # Ends at the end of standard input, so that no orphan stays behind.
     await loop.run_in_executor(None, sys.stdin.read)
     journal.close()
     server.close()

@@ -1,4 +1,4 @@
-"""What an operator asks of a machine: how many reports per second, and what is the limit."""
+"""Answers an operator's question about a machine: how many reports per second, and the limit."""
 
 import shutil
 import tempfile
@@ -16,12 +16,12 @@ from statuspush.bench.trial import Workload
 from statuspush.core.errors import InputError
 
 _BYTES_PER_SECOND: Final = 200 * 10**6
-"""Database and journal of the fastest work on a fast machine."""
+"""Size of database and journal for the fastest workload on a fast machine."""
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What was found."""
+    """The results."""
 
     machine: dict[str, object]
     syncs: Syncs

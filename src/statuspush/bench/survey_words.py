@@ -31,9 +31,9 @@ COLUMNS: Final = (
     Words("all", "整机"),
 )
 LEGEND: Final = Words(
-    "p50, p99: until a submission is accepted. store, worker: CPU of the process, of one core. "
-    "disk: of the time, the store waits for it. test: load generator and customer, of the machine. "
-    "all: the machine.",
+    "p50, p99: until a submission is accepted. store, worker: the process's share of one core. "
+    "disk: share of the time that the store waits for it. test: the machine's share used by load "
+    "generator and customer. all: share of the machine in use.",
     "p50、p99：提交被接收的耗时。存储、工作：该进程占一个核的比例。磁盘：存储进程等待磁盘的时间比例。"
     "测试：负载发生器与客户端占整机的比例。",
 )
@@ -95,7 +95,7 @@ PHASES: Final = {
 
 
 def rounded(rate: float) -> str:
-    """Two digits of a figure: more would claim what a short measurement can't know."""
+    """The figure to two digits: a short measurement can't be more precise."""
     if rate < 1:
         return f"{rate:.1f}"
     size = 10 ** max(0, len(str(int(rate))) - 2)
@@ -134,7 +134,7 @@ def row(run: Figures) -> list[Words]:
 
 
 def limit(run: Figures) -> Words:
-    """What a run was limited by, and how that is known."""
+    """The limit of a run, and how that is known."""
     shares = run.shares
     known = {
         "store": shares.store_wanted,
@@ -153,7 +153,7 @@ def limit(run: Figures) -> Words:
 
 
 def remarks(survey: Survey) -> list[Words]:
-    """What else has to be known."""
+    """Further remarks."""
     said = [_disk(survey.syncs)]
     shares = [run.shares for run in survey.runs]
     if any(map(disturbed, shares)):

@@ -1,4 +1,4 @@
-"""What an endpoint is tried with: real pushes, marked as tests, and requests that are no push."""
+"""The test cases: real pushes, marked as tests, and requests that are not pushes."""
 
 import time
 from collections.abc import Sequence

@@ -86,7 +86,7 @@ class Course:
                 self._found(finding)
 
     async def _rest(self) -> None:
-        """Full pushes, what is no push, concurrent pushes, a slow one."""
+        """Full pushes, requests that are not pushes, concurrent pushes, a slow one."""
         if not self._quick:
             limited = await self._full(Wire.ROBUST)
             if not limited:

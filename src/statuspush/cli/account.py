@@ -56,7 +56,7 @@ def create(
     if json:
         print_json(answer)
     elif key := answer.get("apikey"):
-        typer.echo(f"created account {account}\napikey (shown only now): {key}")
+        typer.echo(f"created account {account}\napikey (shown only once): {key}")
     else:
         typer.echo(f"account {account} already exists; its name is {answer.get('name', name)!r}")
 
@@ -170,7 +170,7 @@ def push(
         return
     print_table(("setting", "value"), _settings_rows(answer))
     if made:
-        typer.echo(f"secret for the customer (shown only now): {made}")
+        typer.echo(f"secret for the customer (shown only once): {made}")
 
 
 def _new_secret() -> str:

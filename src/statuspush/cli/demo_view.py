@@ -94,7 +94,7 @@ def live(journal: Journal, scene: Scene, retry_interval: float) -> RenderableTyp
 
 
 def _note(temper: Temper, watched: Watched) -> Text:
-    """What the customer does, and what the service makes of its last answer."""
+    """What the customer does, and how the service judged its last answer."""
     style = "red" if watched.failing else "green" if watched.says else "dim"
     return Text.assemble(
         (f"{temper.account:<6}", "bold"),

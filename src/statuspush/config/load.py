@@ -109,7 +109,7 @@ def _read_file(named: Path | None, problems: list[str]) -> Mapping[str, object]:
         problems.append(f"{path}: {error}")
         return {}
     for key in sorted(keys.keys() - SETTINGS.keys()):
-        problems.append(f"{path}:{key} is no setting{_did_you_mean(key, SETTINGS)}")
+        problems.append(f"{path}:{key} is not a setting{_did_you_mean(key, SETTINGS)}")
     return keys
 
 
@@ -119,7 +119,7 @@ def _own_variables(environ: Mapping[str, str], problems: list[str]) -> Mapping[s
     ours = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
     for name in sorted(ours.keys() - known - TOOL_VARIABLES.keys()):
         problems.append(
-            f"environment {name} is no setting{_did_you_mean(name, [*known, *TOOL_VARIABLES])}"
+            f"environment {name} is not a setting{_did_you_mean(name, [*known, *TOOL_VARIABLES])}"
         )
     if any(value.startswith("tcp://") for value in ours.values()):
         problems.append(

@@ -112,7 +112,7 @@ def database(raw: object) -> str:
         # Only the scheme is repeated: the rest of an unknown URL may hold a password.
         raise ValueError(
             "must be sqlite:///FILE (below the working directory) or sqlite:////FILE (from the"
-            + (f" root); {scheme!r} is no engine of this version" if separator else " root)")
+            + (f" root); {scheme!r} is not an engine of this version" if separator else " root)")
         )
     path = rest.removeprefix("/")
     if path in ("", "/", ":memory:"):

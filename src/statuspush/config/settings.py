@@ -172,14 +172,14 @@ class Settings:
         512,
         parse.integer(1, 65_536),
         "N",
-        "Most sends at once to endpoints in good standing.",
+        "Most concurrent sends to endpoints in good standing.",
         "对状态良好的接收端同时进行的推送上限。",
     )
     max_suspect_sends: int = _setting(
         512,
         parse.integer(1, 65_536),
         "N",
-        "Most sends at once to endpoints that failed or were slow at the last attempt.",
+        "Most concurrent sends to endpoints that failed or were slow at the last attempt.",
         "对上次失败或缓慢的接收端同时进行的推送上限。",
     )
     slow_send_seconds: float = _setting(
@@ -193,7 +193,7 @@ class Settings:
         64 * MIB,
         parse.size(MIB),
         "SIZE",
-        "Most bytes of reports being accepted at once; beyond it submitters get 429 and come back.",
+        "Most bytes of reports being accepted at a time; beyond it submitters get 429 and retry.",
         "同时接收中的报告字节数上限；超出时提交方收到 429，稍后再试。",
     )
     workers: int = _setting(
@@ -222,7 +222,7 @@ class Settings:
         "info",
         parse.word("debug", "info", "warning", "error"),
         "LEVEL",
-        "Least level that is logged: debug, info, warning, error.",
+        "Minimum level that is logged: debug, info, warning, error.",
         "记录日志的最低级别：debug、info、warning、error。",
     )
 
@@ -247,7 +247,7 @@ class Settings:
         if self.retry_interval_seconds < least:
             return (
                 f"retry_interval_seconds is {self.retry_interval_seconds:g}, below the "
-                f"contract's {least}: failed pushes are sent again sooner than customers were told",
+                f"contract's {least}: failed pushes are retried sooner than customers were told",
             )
         return ()
 

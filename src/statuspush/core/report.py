@@ -19,6 +19,7 @@ from statuspush.core.rules import (
     FieldError,
     check_account,
     describe,
+    joined,
     printable,
     wrong,
 )
@@ -202,7 +203,7 @@ def _plain_values(body: bytes) -> list[object]:
     raise MalformedBody(
         Words(
             f"the body must be a JSON object or an array of objects, got {got.en}",
-            f"请求体必须是 JSON 对象或对象数组，收到的是 {got.zh}",
+            f"请求体必须是 JSON 对象或对象数组，{joined('收到的是', got.zh)}",
         )
     )
 

@@ -1,4 +1,4 @@
-"""Rules for every submitted report whatever its kind, and how a wrong value is named."""
+"""Rules for every submitted report, whatever its kind, and messages about wrong values."""
 
 import json
 import re
@@ -71,4 +71,11 @@ def describe(value: object) -> Words:
 def wrong(value: object, wanted: Words) -> Words:
     """Say what a value has to be and what it is."""
     got = describe(value)
-    return Words(f"must be {wanted.en}, got {got.en}", f"必须是{wanted.zh}，收到的是 {got.zh}")
+    return Words(
+        f"must be {wanted.en}, got {got.en}", f"必须是{wanted.zh}，{joined('收到的是', got.zh)}"
+    )
+
+
+def joined(before: str, after: str) -> str:
+    """Join two Chinese texts, with a space only if letters or digits follow."""
+    return f"{before} {after}" if after[:1].isascii() else before + after

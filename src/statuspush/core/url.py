@@ -196,7 +196,7 @@ def _ipv4(host: str) -> IPv4Address | None:
     """The address in any spelling that inet_aton, hence getaddrinfo, reads as IPv4.
 
     One to four parts, each decimal, octal (leading 0) or hexadecimal (0x); the last part fills
-    the remaining bytes. A name whose last label is a number but that is no address is refused,
+    the remaining bytes. A name that ends in a numeric label but is not an address is refused,
     as in the WHATWG URL standard: no such top-level domain exists, and system libraries differ.
     """
     parts = host.split(".")

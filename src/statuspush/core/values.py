@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from statuspush.core.rules import describe, printable
+from statuspush.core.rules import describe, joined, printable
 from statuspush.core.words import Words
 
 Rule = Callable[[object], Any]
@@ -40,19 +40,12 @@ def wrong_value(value: object, expected: Words) -> Wrong:
     ``expected`` follows "must be": "a whole number from 1 to 500".
     """
     needed, got = must_be(expected), describe(value)
-    return Wrong(
-        Words(f"{needed.en}, got {got.en}", f"{needed.zh}，{_chinese('收到的是', got.zh)}")
-    )
+    return Wrong(Words(f"{needed.en}, got {got.en}", f"{needed.zh}，{joined('收到的是', got.zh)}"))
 
 
 def must_be(expected: Words) -> Words:
     """What is expected, as a complaint: "must be a whole number from 1 to 500"."""
-    return Words(f"must be {expected.en}", _chinese("必须是", expected.zh))
-
-
-def _chinese(before: str, after: str) -> str:
-    """Both joined, with a space only if letters or digits follow."""
-    return f"{before} {after}" if after[:1].isascii() else before + after
+    return Words(f"must be {expected.en}", joined("必须是", expected.zh))
 
 
 def mistake(field: str, complaint: Words) -> Mistake:

@@ -1,4 +1,4 @@
-"""Customers of different temper: small HTTP servers that receive pushes as customers do."""
+"""Customers that each behave differently: small HTTP servers that receive pushes."""
 
 import asyncio
 import socket
@@ -23,9 +23,9 @@ class Temper:
 
     account: str
     what: str
-    """For people."""
+    """A description for people."""
     share: int
-    """How many of 100 reports are for this customer."""
+    """How many of every 100 reports are for this customer."""
     answer: bytes = b"SUCCESS"
     delay: float = 0.0
     """Seconds before the answer."""
@@ -55,9 +55,9 @@ TEMPERS: Final = (
 class Customer:
     """One endpoint on a separate port.
 
-    :param directory: for what it keeps on disk.
-    :param dead_seconds: how long a dead customer refuses connections (one half) and hangs (the
-        other), from its start.
+    :param directory: for its files.
+    :param dead_seconds: for how long from its start a dead customer refuses connections (the first
+        half) and hangs (the second).
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Customer:
         self._server: asyncio.Server | None = None
         self._opening: asyncio.Task[None] | None = None
         self._writers: set[asyncio.StreamWriter] = set()
-        # Bound but not listening, a port refuses connections and yet is taken.
+        # A port that is bound but not listening refuses connections and yet stays reserved.
         self._socket = socket.socket()
         self._socket.bind(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/voice_status"
@@ -125,12 +125,12 @@ class Customer:
             writer.close()
 
     async def _request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """One push; False when the connection is not to be used again."""
+        """One push; False when the connection must not be reused."""
         head = await reader.readuntil(b"\r\n\r\n")
         headers = _headers(head)
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         try:
-            # As the contract asks of a receiver: decode however often it takes.
+            # As the contract asks of a receiver: decode as often as it takes.
             sids = [str(report["sid"]) for report in decode(body, VOICE_STATUS)]
         except NotAPush:
             writer.write(_response(400, b"not a push"))

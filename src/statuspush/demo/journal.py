@@ -1,8 +1,8 @@
 """The outside journal: what was accepted, and what the customers saw, sid by sid.
 
-Nothing in it comes from the service but the 202 of a submission, so that it can be held against
-the service. A report is *lost* when it was accepted, no customer has acknowledged it, and the
-service doesn't have it under way either.
+Nothing in it comes from the service except the 202 of a submission, so that it is independent
+evidence. A report is *lost* when it was accepted, no customer has acknowledged it, and the service
+doesn't have it under way either.
 """
 
 from array import array
@@ -19,10 +19,10 @@ _RECENT: Final = 5_000
 
 @dataclass(slots=True)
 class Entry:
-    """What the journal holds of one customer."""
+    """What the journal holds about one customer."""
 
     submitted: dict[str, float] = field(default_factory=dict)
-    """When each sid was handed to the service, in monotonic seconds."""
+    """When each sid was submitted, in monotonic seconds."""
     accepted: set[str] = field(default_factory=set)
     """Sids of submissions answered with 202."""
     arrived: set[str] = field(default_factory=set)
@@ -52,15 +52,15 @@ class Settlement:
     """Sids that are nowhere, the first 20."""
     lost_count: int
     strangers: int
-    """Reports that came and were never submitted."""
+    """Reports that came but were never submitted."""
     repeats: int
 
 
 class Journal:
     """Entries of all customers, and how long reports took.
 
-    :param timed: the accounts whose reports are timed: those whose endpoints do well; the
-        others' reports wait for other reasons.
+    :param timed: the accounts whose reports are timed: those with healthy endpoints; the others'
+        reports wait for other reasons.
     """
 
     def __init__(self, accounts: Iterable[str], timed: Iterable[str]) -> None:
@@ -69,7 +69,7 @@ class Journal:
         self._latencies = array("d")
 
     def submitting(self, account: str, sids: Iterable[str]) -> None:
-        """Reports are about to be handed in."""
+        """Reports are about to be submitted."""
         now = monotonic()
         self.entries[account].submitted.update((sid, now) for sid in sids)
 
@@ -110,9 +110,9 @@ class Journal:
     def settle(self, account: str, shown: Mapping[str, str | None]) -> Settlement:
         """Add up a customer's reports.
 
-        ``shown`` is what the service says of those that were unacknowledged when it was asked:
-        state by sid, None for one that it doesn't know. Its word counts only for reports that are
-        still under way; ``delivered`` is believed only of what the customer has acknowledged.
+        ``shown`` is what the service says about those that were unacknowledged when it was asked:
+        state by sid, None for one that it doesn't know. It is believed only about reports that are
+        still under way; ``delivered`` counts only if the customer has acknowledged the report.
         """
         entry = self.entries[account]
         states = dict.fromkeys(STATES, 0)

@@ -18,7 +18,7 @@ from statuspush.launch import ServeProcess
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the person asked for."""
+    """The user's options."""
 
     seconds: float | None
     rate: float
@@ -29,7 +29,7 @@ class Options:
 
 
 class Audience(Protocol):
-    """Whoever watches; what is shown, and how, is theirs."""
+    """Whoever watches, and decides what is shown and how."""
 
     every: float
     """Seconds between two looks."""
@@ -58,13 +58,13 @@ class Ending:
 
 
 async def play(options: Options, audience: Audience | None = None) -> Ending:
-    """Run the demo; the first Ctrl-C ends its stream, the second its patience."""
+    """Run the demo; the first Ctrl-C ends the stream, the second the wait for what is under way."""
     journal = Journal(
         (temper.account for temper in TEMPERS),
         timed=(temper.account for temper in TEMPERS if temper.well),
     )
     rng = Random()  # noqa: S311 - invented reports
-    # Short runs must see the dead customer rise too.
+    # Even short runs must see the dead customer recover.
     dead = min(15.0, options.seconds / 2) if options.seconds else 15.0
     stop, hurry = asyncio.Event(), asyncio.Event()
     async with AsyncExitStack() as stack:

@@ -1,4 +1,4 @@
-"""The demo's calls of the API: make the accounts, stream reports, watch, ask at the end."""
+"""The demo's API calls: create the accounts, stream reports, watch, ask at the end."""
 
 import asyncio
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ _CONCURRENT_LOOKUPS: Final = 16
 
 @dataclass(slots=True)
 class Watched:
-    """What the service says of one account, as of the last look."""
+    """What the service says about one account, as of the last look."""
 
     waiting: int = 0
     oldest_seconds: float | None = None
@@ -46,7 +46,7 @@ class Scene:
 
 
 class Stage:
-    """The service of the demo, its customers and the journal, and what is done with them."""
+    """The demo's service, customers and journal, and what is done with them."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Stage:
             temper = customer.temper
             settings: dict[str, object] = {"mode": "on", "url": customer.url}
             if temper.dead:
-                # A demo has no quarter of a minute to wait for each send that hangs.
+                # A demo can't wait a quarter of a minute for each send that hangs.
                 settings |= {"connect_seconds": 1.0, "timeout_seconds": 2.0}
             path = f"/v1/accounts/{temper.account}"
             require_success(await self._client.put(path, json={"name": temper.what}))
@@ -102,7 +102,7 @@ class Stage:
             self._journal.accepted(account, some)
 
     async def _hand_in(self, body: bytes) -> None:
-        """Until the service says 202; as any platform must, the demo comes back after "later"."""
+        """Submit until the service says 202; like any platform, the demo retries after "later"."""
         while True:
             response = await self._client.post(
                 "/v1/reports", content=body, headers={"Content-Type": "application/x-ndjson"}
@@ -138,7 +138,7 @@ class Stage:
             )
 
     async def _last_hint(self, account: str) -> str | None:
-        """The verdict of the newest push that was sent, which knows what was answered."""
+        """The last verdict on the newest push that was sent."""
         response = await self._client.get(f"/v1/accounts/{account}/pushes", params={"limit": 5})
         require_success(response)
         for item in response.json()["items"]:
@@ -160,7 +160,7 @@ class Stage:
             await _wait(hurry, 0.2)
 
     async def ask(self, account: str, sids: set[str]) -> dict[str, str | None]:
-        """What the service says of these reports: state by sid, None for one it doesn't know."""
+        """What the service says about these reports: state by sid, None for unknown ones."""
         states: dict[str, str | None] = {}
         await self._ask_pushes(account, sids, states)
         rest = sorted(sids - states.keys())

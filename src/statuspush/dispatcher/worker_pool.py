@@ -208,7 +208,7 @@ class WorkerPool:
             for worker in self.ready:
                 worker.silent += 1
                 if worker.silent > _SILENT_BEATS:
-                    _log.error("a worker does not answer, ending it", pid=worker.process.pid)
+                    _log.error("a worker does not respond, ending it", pid=worker.process.pid)
                     worker.process.kill()
                 self._in_background(self._beat(worker))
 

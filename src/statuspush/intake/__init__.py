@@ -1,1 +1,1 @@
-"""The rooms of ``statuspush submit``: read a file as it streams, hand its reports in."""
+"""The rooms of ``statuspush submit``: read a file as a stream, submit its reports."""

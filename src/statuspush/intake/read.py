@@ -1,8 +1,8 @@
 """A file of reports, in any of three formats, as a stream of JSON lines with line numbers.
 
-Nothing is held but the piece being read: a file may be larger than the memory. What can't be
-read as a report at all is a :class:`Line` with an ``error``; whether the values are right is for
-the service to say, which knows the rules and the accounts.
+Only the piece being read is held: a file may be larger than the memory. What can't be read as a
+report at all is a :class:`Line` with an ``error``; whether the values are right is for the service
+to decide, which knows the rules and the accounts.
 """
 
 import codecs
@@ -20,7 +20,7 @@ from statuspush.core.errors import InputError
 from statuspush.core.kinds import Kind
 
 MAX_LINE_BYTES: Final = 1024 * 1024
-"""Longest line, or JSON report; a file that isn't one of the formats must not fill the memory."""
+"""Longest line, or JSON report: a file in none of the formats must not fill the memory."""
 
 _PIECE: Final = 256 * 1024
 _BOM: Final = b"\xef\xbb\xbf"
@@ -42,7 +42,7 @@ class Line:
     number: int
     """Line of the file on which it begins, from 1."""
     account: str
-    """Whose it is; empty when the report doesn't say (the service will)."""
+    """Its account; empty if the report names none, which the service will refuse."""
     json: bytes
     """The report as a JSON object on one line; empty when there is an error."""
     error: str = ""
@@ -58,14 +58,14 @@ class Source(Protocol):
 
 
 class Counted:
-    """A stream that counts what was read of it, for the progress bar."""
+    """A stream that counts what was read from it, for the progress bar."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self.bytes_read = 0
 
     def read(self, size: int = -1, /) -> bytes:
-        """As of the stream; what is there now, so that a pipe's reports don't wait for more."""
+        """Read what is available now, so that a pipe's reports don't wait for more."""
         read1 = getattr(self._stream, "read1", self._stream.read)
         piece: bytes = read1(size)
         self.bytes_read += len(piece)
@@ -77,9 +77,9 @@ def read_reports(
 ) -> Iterator[Line]:
     """The reports of a file, in order.
 
-    ``name`` is the file's, whose ending decides the format when ``form`` is ``auto``; else its
-    first character does. ``account`` is the one of reports that name none, ``kind`` what the
-    columns of CSV are. Raises InputError where no line can be blamed: wrong columns, a broken
+    ``name`` is the file's: if ``form`` is ``auto``, its ending decides the format, or else the
+    first character of the content. ``account`` is for reports that name none, ``kind`` gives the
+    columns of CSV. Raises InputError where no single line is at fault: wrong columns, a broken
     array.
     """
     pieces = _pieces(source)
@@ -106,7 +106,7 @@ def _guess(name: str, first: bytes) -> Format:
         case b"[":
             return Format.JSON
         case b"{":
-            # One object on many lines is JSON; NDJSON has a whole one on its first line.
+            # One object over many lines is JSON; NDJSON has a whole one on its first line.
             line = first.lstrip().split(b"\n", 1)[0].strip()
             return Format.NDJSON if line.endswith(b"}") else Format.JSON
         case b"":
@@ -120,7 +120,7 @@ def _pieces(source: Source) -> Iterator[bytes]:
 
 
 def _opening(pieces: Iterator[bytes]) -> bytes:
-    """As much as shows the format: up to the bracket of an array, or the end of a line."""
+    """Enough to show the format: up to the bracket of an array, or the end of a line."""
     first = b""
     for piece in pieces:
         first += piece
@@ -151,7 +151,7 @@ def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 class _Head(msgspec.Struct, gc=False):
-    """What has to be known of a report here: whose it is. The rest is only skipped over."""
+    """What has to be known about a report here: its account. The rest is skipped."""
 
     account: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
@@ -161,7 +161,7 @@ _read_text: Final = msgspec.json.Decoder(str).decode
 
 
 def _report(number: int, text: bytes, account: str | None) -> Line:
-    """A line of one JSON object; ``account`` is put in where the object names none."""
+    """A line of one JSON object; ``account`` is inserted if the object names none."""
     try:
         text.decode()  # the decoder below skips over strings without looking into them
         head = _read_head(text)
@@ -185,9 +185,9 @@ def _read_ndjson(pieces: Iterable[bytes], account: str | None) -> Iterator[Line]
             yield _report(number, line.strip(), account)
 
 
-# JSON: an array, or objects one after the other, on as many lines as they like. The decoder of
-# the standard library finds where a value ends, so it is used on a window of text that grows
-# only when the value at its start isn't complete.
+# JSON: an array, or objects one after the other, over any number of lines. The decoder of the
+# standard library finds where a value ends, so it is used on a window of text that grows only
+# when the value at its start isn't complete.
 
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
 _scan: Final = json.JSONDecoder().raw_decode
@@ -216,9 +216,9 @@ def _read_json(pieces: Iterable[bytes], account: str | None) -> Iterator[Line]:
             case "":
                 break
             case _ if array:
-                raise InputError(f"line {window.line}: between reports of an array stands a comma")
+                raise InputError(f"line {window.line}: reports of an array are separated by commas")
     if array:
-        raise InputError(f"line {window.line}: the array doesn't end; the file seems cut off")
+        raise InputError(f"line {window.line}: the array has no end; the file seems cut off")
 
 
 def _expect_end(window: "_Window") -> None:
@@ -228,7 +228,7 @@ def _expect_end(window: "_Window") -> None:
 
 
 class _Window:
-    """The text that is being looked at, and the line of the file at which it begins."""
+    """The text being parsed, and the line of the file at which it begins."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces = iter(pieces)
@@ -249,7 +249,7 @@ class _Window:
         return piece is not None
 
     def skip(self) -> str:
-        """Pass over white space; return the next character, empty at the end."""
+        """Skip white space; return the next character, empty at the end."""
         while True:
             match = _SPACE.match(self._text, self._at)
             assert match is not None
@@ -260,7 +260,7 @@ class _Window:
                 return ""
 
     def advance(self, characters: int) -> None:
-        """Leave characters behind, counting lines."""
+        """Move past some characters, counting lines."""
         end = self._at + characters
         self.line += self._text.count("\n", self._at, end)
         self._at = end
@@ -277,7 +277,7 @@ class _Window:
                 continue
             except RecursionError:
                 raise InputError(f"line {self.line}: nested too deeply") from None
-            # A number at the very end of the window may go on in the next piece.
+            # A number at the very end of the window may continue in the next piece.
             if end == len(self._text) and self._text[end - 1] != "}" and self._more():
                 continue
             text = self._text[self._at : end]
@@ -324,11 +324,11 @@ def _check_columns(columns: list[str], account: str | None, kind: Kind[Any]) -> 
         hint = " (or give --account)" if "account" in missing else ""
         problems.append(f"missing columns {', '.join(missing)}{hint}")
     if len(set(columns)) < len(columns):
-        problems.append("a column twice")
+        problems.append("a column appears twice")
     if problems:
         raise InputError(
-            f"line 1: {'; '.join(problems)}: the first line of a CSV file names its columns, "
-            f"of {', '.join(known)}"
+            f"line 1: {'; '.join(problems)}: the first line of a CSV file names its columns; "
+            f"possible are {', '.join(known)}"
         )
 
 
@@ -345,7 +345,7 @@ def _row(number: int, cells: dict[str, str], account: str | None, kind: Kind[Any
 
 
 class _Text(Iterator[str]):
-    """Lines of text with their ends, as the csv module wants them."""
+    """Lines of text with their ends, as the csv module needs them."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._lines = _lines(pieces)

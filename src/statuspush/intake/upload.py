@@ -1,8 +1,8 @@
-"""Hand reports in to a running service: in batches, over a few connections, until they are in.
+"""Submits reports to a running service: in batches, over a few connections, until they are in.
 
 Reports of one account all go over the same connection (a *lane*), one batch after the other, so
 they are accepted in the order of the file however many lanes there are. A batch that may or may
-not have arrived is sent again: the service knows a ``sid`` that it has.
+not have arrived is sent again: the service recognises a ``sid`` that it has.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from statuspush.core.errors import InputError, StatuspushError
 from statuspush.intake.read import Line
 
 MAX_BATCH_BYTES: Final = 8 * 1024 * 1024
-"""Half of what the service takes in a request."""
+"""Half of what the service accepts in a request."""
 MAX_KEPT_MISTAKES: Final = 1000
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ class WrongReport:
 
 @dataclass(slots=True)
 class UploadCounts:
-    """How much of the file has been handed in so far."""
+    """How much of the file has been submitted so far."""
 
     accepted: int = 0
     duplicates: int = 0
@@ -59,7 +59,7 @@ class UploadCounts:
     stopped: bool = False
     """A mistake ended the upload before the end of the file."""
     broken: InputError | None = None
-    """Why the file could not be read on; what came before has been handed in."""
+    """Why reading the file failed; what came before has been submitted."""
 
     def refuse(self, mistakes: list[WrongReport]) -> None:
         """Note mistakes; several in one line count as one refused report."""
@@ -69,7 +69,7 @@ class UploadCounts:
 
 @dataclass(frozen=True, slots=True)
 class UploadPlan:
-    """How to hand in."""
+    """How to submit."""
 
     url: str
     """Base URL of the service."""
@@ -79,23 +79,23 @@ class UploadPlan:
     lanes: int
     """Concurrent connections."""
     skip_invalid: bool
-    """Leave refused reports out and go on, instead of stopping."""
+    """Skip refused reports and go on, instead of stopping."""
     patience: float
-    """Seconds for which a service that doesn't take a batch is asked again."""
+    """Seconds for which a batch is retried."""
     proxies: bool
-    """Whether proxies of the environment apply."""
+    """Whether the environment's proxies apply."""
 
 
 async def upload(
     lines: Iterator[Line], plan: UploadPlan, tally: UploadCounts, say: Callable[[str], None]
 ) -> None:
-    """Hand in all lines, counting in ``tally`` as it goes.
+    """Submit all lines, counting in ``tally``.
 
     ``say`` gets a line of text when something is worth a person's attention. Returns at the end
-    of the file, or with ``tally.stopped`` after a mistake (unless mistakes are skipped), when what
-    was under way is finished. Raises InputError where the file can't be read on (after all before
-    it is in), :class:`ApiFailed` when patience ends, ApiRefused when the service doesn't
-    take the request as such (a wrong token).
+    of the file, or with ``tally.stopped`` after a mistake (unless mistakes are skipped), once what
+    was under way is finished. Raises InputError where the file can't be read (after everything
+    before it is in), :class:`ApiFailed` when patience ends, ApiRefused when the service refuses
+    the request as such (a wrong token).
     """
     timeout = httpx.Timeout(120, connect=10)
     limits = httpx.Limits(max_connections=plan.lanes)
@@ -110,7 +110,7 @@ async def upload(
                     tasks.create_task(lane.run())
                 tasks.create_task(feed.run())
         except BaseExceptionGroup as group:
-            # All lanes fail for the same reason, and one line says it. (What is raised inside of
+            # All lanes fail for the same reason, and one line is enough. (What is raised inside
             # `except*` comes out in a group on CPython 3.11.2.)
             ours = group.subgroup(StatuspushError)
             if ours is None:
@@ -138,7 +138,7 @@ class _Batch:
 
 
 class _Feed:
-    """Reads the file and deals its lines out to the lanes."""
+    """Reads the file and distributes its lines to the lanes."""
 
     def __init__(
         self, lines: Iterator[Line], lanes: list["_Lane"], plan: UploadPlan, tally: UploadCounts
@@ -165,7 +165,7 @@ class _Feed:
             await lane.batches.put(None)
 
     def _read(self) -> tuple[list[tuple["_Lane", _Batch]], bool]:
-        """Read until a batch is full; say whether there is more."""
+        """Read until a batch is full; return also whether there is more."""
         try:
             return self._read_on()
         except InputError as error:
@@ -190,7 +190,7 @@ class _Feed:
 
 
 async def _in_thread(work: Callable[[], T]) -> T:
-    """As ``asyncio.to_thread``, but a thread that hangs in a silent pipe doesn't delay the exit."""
+    """Like ``asyncio.to_thread``, but a thread stuck on a silent pipe doesn't delay the exit."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
 
@@ -207,7 +207,7 @@ async def _in_thread(work: Callable[[], T]) -> T:
             outcome: tuple[T | None, BaseException | None] = (work(), None)
         except BaseException as error:  # it is raised again where it is awaited
             outcome = (None, error)
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with suppress(RuntimeError):  # the loop is closed: nobody waits now
             loop.call_soon_threadsafe(settle, *outcome)
 
     Thread(target=run, daemon=True).start()
@@ -232,12 +232,12 @@ class _Lane:
 
     async def run(self) -> None:
         while (batch := await self.batches.get()) is not None:
-            # After a stop the queue is emptied, so that the feed doesn't wait for its room.
+            # After a stop the queue is emptied, so that the feed doesn't wait for room in it.
             if not self._tally.stopped:
                 await self._hand_in(batch.lines)
 
     async def _hand_in(self, lines: list[Line]) -> None:
-        """Until the batch is in, or what is left of it after its mistakes are taken out."""
+        """Submit until the batch is in, or what remains of it without its mistakes."""
         while lines:
             response = await self._post(b"\n".join(line.json for line in lines))
             if response.status_code == 422:
@@ -266,7 +266,7 @@ class _Lane:
         if not self._plan.skip_invalid and problem.get("error_count", 0) > len(errors):
             self._tally.more_refused = True
         if not found:
-            require_success(response)  # it raises, for nothing could be left out
+            require_success(response)  # raises, because nothing could be left out
         self._tally.refuse(
             [
                 WrongReport(
@@ -279,7 +279,7 @@ class _Lane:
         return set(found)
 
     async def _post(self, body: bytes) -> httpx.Response:
-        """Send a batch until it is answered by yes or no, or patience ends."""
+        """Send a batch until it is accepted or refused, or patience ends."""
         began = monotonic()
         pause = _FIRST_PAUSE
         while True:
@@ -297,12 +297,12 @@ class _Lane:
                 detail = problem_of(response).get("detail", "")
                 why = f"HTTP {response.status_code} {detail}".strip()
                 asked = _retry_after(response)
-            # Some of both: many submitters with the same Retry-After don't come back together.
+            # With jitter, so that many submitters with one Retry-After don't come back together.
             wait = min(asked or pause, _LONGEST_PAUSE) * uniform(1.0, 1.25)  # noqa: S311 - no secret
             if monotonic() - began + wait > self._plan.patience:
                 raise ApiFailed(
                     f"gave up after {monotonic() - began:.0f} s: {why}. Run the same command "
-                    "again later; reports that are in already are recognised"
+                    "again later; reports that are already in are recognised"
                 )
             self._say(f"trying again in {wait:.1f} s: {why}")
             await asyncio.sleep(wait)

@@ -107,7 +107,7 @@ def _network(text: str) -> IPv4Network | IPv6Network:
     try:
         return ip_network(text)
     except ValueError as error:
-        raise InputError(f"{text!r} is no address or network: {error}") from None
+        raise InputError(f"{text!r} is not an address or network: {error}") from None
 
 
 def _within(client: str | None, networks: Sequence[IPv4Network | IPv6Network]) -> bool:

@@ -342,12 +342,12 @@ class HandlerRun:
         due = None if dead else now + round(self._handler.backoff_after(attempts) * 1000)
         _log.log(
             logging.ERROR if dead else logging.WARNING,
-            "handler %s failed with %s, attempt %d%s: %s",
+            "handler %s failed on %s, attempt %d%s: %s",
             *(
                 self._handler.name,
                 sid,
                 attempts,
-                ", given up" if dead else "",
+                ", giving up" if dead else "",
                 _shown(error),
             ),
         )

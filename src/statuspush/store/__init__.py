@@ -1,1 +1,1 @@
-"""Durable state behind one contract (:mod:`statuspush.store.base`), one package an engine."""
+"""Durable state behind one contract (:mod:`statuspush.store.contracts`), a package per engine."""

@@ -36,13 +36,15 @@ class UnknownAccounts(InputError):
     def __init__(self, accounts: frozenset[str]) -> None:
         names = ", ".join(map(repr, sorted(accounts)))
         super().__init__(
-            Words(f"there are no accounts of these names: {names}", f"没有这些名称的账户：{names}")
+            Words(
+                f"there are no accounts with these names: {names}", f"没有这些名称的账户：{names}"
+            )
         )
         self.accounts = accounts
 
 
 class OtherKind(InputError):
-    """Some accounts of a batch take reports of another kind than its own."""
+    """Some accounts of a batch take reports of a different kind than the batch holds."""
 
     def __init__(self, accounts: Mapping[str, str]) -> None:
         names = ", ".join(map(repr, sorted(accounts)))
@@ -61,7 +63,7 @@ class OtherKind(InputError):
 
 
 Unsuited = UnknownAccounts | OtherKind
-"""Why a submission is refused whole."""
+"""Why a submission is refused as a whole."""
 
 
 class UnknownPush(InputError):
@@ -91,15 +93,15 @@ class StateCounts:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What the last attempts say of an account's endpoint."""
+    """What the last attempts say about an account's endpoint."""
 
     consecutive_failures: int = 0
     last_verdict: Verdict | None = None
-    """On the last attempt; None before the first."""
+    """Result of the last attempt; None before the first."""
     last_attempt_at: Milliseconds | None = None
     last_delivered_at: Milliseconds | None = None
     retry_due_at: Milliseconds | None = None
-    """When the waiting retry, the probe of a failing endpoint, is sent."""
+    """When a failing endpoint's waiting retry, its probe, is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +110,14 @@ class Account:
 
     account: str
     kind: str
-    """What its reports are (:data:`statuspush.core.kinds.KINDS`)."""
+    """The kind of its reports (:data:`statuspush.core.kinds.KINDS`)."""
     name: str
     created_at: Milliseconds
     push: PushSettings
     revision: int
-    """Of the settings: higher after each change."""
+    """Revision of the settings: higher after each change."""
     learned_max_bytes: int | None
-    """Largest body tried after an answer of 413; forgotten when the URL or a size is changed."""
+    """Largest body tried after a 413; forgotten when the URL or a size is changed."""
     pushes: StateCounts
     reports: StateCounts
     """``waiting`` holds reports of waiting pushes and those not yet cut into a push."""
@@ -129,10 +131,10 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class AccountFilter:
-    """Which accounts are listed; None takes both."""
+    """Which accounts are listed; None means no restriction."""
 
     prefix: str = ""
-    """How the account's name begins."""
+    """The account's name begins like this."""
     failing: bool | None = None
     """The last attempt failed."""
     waiting: bool | None = None
@@ -156,14 +158,14 @@ class Appended(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ClaimedPush(msgspec.Struct, frozen=True):
-    """A push that this process, and no other, sends now."""
+    """A push that this process, and no other, is to send now."""
 
     id: str
     account: str
     kind: str
     """The account's."""
     settings: PushSettings
-    """As of the claim; a changed setting holds from the next claim on."""
+    """As of the claim; a changed setting applies from the next claim on."""
     fragments: bytes
     """The reports in order, in their stored form (core.fragment), newline-joined."""
     reports: int
@@ -175,7 +177,7 @@ class ClaimedPush(msgspec.Struct, frozen=True):
     """Fencing token; an outcome recorded with another one is refused."""
     created_at: Milliseconds
     suspect: bool = False
-    """The endpoint's last attempt failed or was slow: it may use only the suspect capacity."""
+    """The endpoint's last attempt failed or was slow: it may only use the suspect capacity."""
 
 
 class Recording(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -196,9 +198,9 @@ def interrupted(
     *,
     due_at: Milliseconds | None = None,
 ) -> Recording:
-    """What is to be recorded of a send that ended by our doing; it does not count.
+    """What to record for a send that we ended ourselves; it does not count.
 
-    It is due at ``due_at``, by default immediately.
+    The push is due at ``due_at``, by default immediately.
     """
     return Recording(
         push=claim.id,
@@ -227,7 +229,7 @@ class PushSummary:
     redrive_of: str | None = None
     """The push whose reports it sends again (the first one, if several were joined)."""
     superseded: int = 0
-    """How many of its reports are in newer pushes, and are counted there."""
+    """How many of its reports are in newer pushes and counted there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +268,7 @@ class ReportHistory:
 
 @dataclass(frozen=True, slots=True)
 class Redriven:
-    """What a redrive made: new pushes over the reports of old ones, neighbours joined."""
+    """The result of a redrive: new pushes over the reports of old ones, neighbours joined."""
 
     pushes: int
     reports: int
@@ -274,7 +276,7 @@ class Redriven:
     """Ids of the new pushes, the first 100."""
 
     def plus(self, more: "Redriven") -> "Redriven":
-        """Both together."""
+        """The sum of both."""
         return Redriven(
             self.pushes + more.pushes, self.reports + more.reports, [*self.ids, *more.ids][:100]
         )
@@ -285,7 +287,7 @@ class Swept:
     """One bounded step of housekeeping."""
 
     more: bool
-    """There is more to do now."""
+    """Whether there is more to do now."""
     reports_expired: int = 0
     reports_removed: int = 0
     pushes_removed: int = 0
@@ -293,7 +295,7 @@ class Swept:
 
 @dataclass(frozen=True, slots=True)
 class StoreFigures:
-    """What the telemetry shows of the store; cheap to ask for."""
+    """The store's figures for the telemetry; cheap to ask for."""
 
     reports_stored: int
     reports_waiting: int
@@ -302,4 +304,4 @@ class StoreFigures:
     pushes_sending: int
     bytes_on_disk: int
     extra: Mapping[str, float] = field(default_factory=dict)
-    """Figures of this engine only, by metric name."""
+    """Figures that only this engine has, by metric name."""

@@ -1,18 +1,18 @@
 """The store contract: what an engine must do, in the words of the domain, by consumer.
 
-Every verb is atomic and durable when it returns: its effect survives kill -9 and power cut.
+Every verb is atomic, and durable when it returns: its effect survives kill -9 and power cuts.
 Engines may put many verbs into one commit. Time is always an argument (``now``, in
 milliseconds since the epoch); no engine reads a clock. Reports of one account are numbered
 without gaps by ``seq`` in the order of acceptance; a push is a range of that numbering. Tokens and
-ids of pushes rise within an account; nothing is promised of their order between accounts.
+ids of pushes rise within an account; their order between accounts is not defined.
 
-What becomes of a push or of an endpoint's standing is decided by the core (:mod:`~statuspush.core.
-push`, :mod:`~statuspush.core.standing`, :mod:`~statuspush.core.turn`): an engine reads, asks the
-core, and writes what it is told.
+The core decides how a push or an endpoint's standing changes (:mod:`~statuspush.core.push`,
+:mod:`~statuspush.core.standing`, :mod:`~statuspush.core.turn`): an engine reads, asks the core,
+and writes what it is told.
 
 Engines raise :class:`~statuspush.store.base.StoreUnavailable` when the disk is full or the server
-away (the same call may succeed later) and :class:`~statuspush.store.base.StoreBroken` when nothing
-can be promised any more.
+unreachable (the same call may succeed later), and :class:`~statuspush.store.base.StoreBroken` when
+nothing can be promised any more.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -41,29 +41,29 @@ from statuspush.store.base import (
 
 
 class Intake(Protocol):
-    """Taking reports in."""
+    """Accepting reports."""
 
     async def append_reports(
         self, batches: Sequence[Batch], now: Milliseconds
     ) -> Sequence[Appended | Unsuited]:
         """Store submissions, each whole or not at all; the engine numbers reports per account.
 
-        A unique id that the account already has (within retention), or that comes twice, is
-        counted and left out. A submission for an account that does not exist, or that is of
-        another kind, is refused; the others are stored.
+        A report whose unique id the account already has (within retention), or that comes twice,
+        is counted and left out. A submission for an account that does not exist, or of another
+        kind, is refused; the others are stored.
         """
         ...
 
 
 class Dispatching(Protocol):
-    """Claiming what may be sent, and recording what it led to."""
+    """Claiming what may be sent, and recording the outcomes."""
 
     def listen(self, wake: Callable[[], None]) -> None:
-        """Call ``wake`` whenever there may be something to claim that was not there before."""
+        """Call ``wake`` whenever there may be something new to claim."""
         ...
 
     def may_claim(self, now: Milliseconds, *, limit: int, suspect_limit: int) -> bool:
-        """May :meth:`claim_pushes` find something? Cheap; True if in doubt."""
+        """Whether :meth:`claim_pushes` may find something. Cheap; True if in doubt."""
         ...
 
     async def claim_pushes(
@@ -72,12 +72,12 @@ class Dispatching(Protocol):
         """Claim what may be sent now: due pushes, and new ones cut from waiting reports.
 
         At most ``limit`` pushes of endpoints in good standing and ``suspect_limit`` of suspect
-        ones; accounts take turns, one push in each, longest waiting first. Per account never more
-        than ``max_in_flight`` claims. While its endpoint is failing, one, and while a retry of a
-        failing endpoint waits for its time nothing else is sent (contract section 4), unless a
-        person asks for it or changes the URL. A new push takes the oldest waiting reports in
-        order, as many as ``max_reports`` and the byte caps allow. Claims last ``lease_ms``, belong
-        to ``owner`` and carry a fencing token.
+        ones; accounts take turns, one push per turn, longest waiting first. An account never has
+        more than ``max_in_flight`` claims, and only one while its endpoint is failing. While a
+        retry of a failing endpoint is not due, nothing else is sent to it (contract section 4),
+        unless a person asks for it or changes the URL. A new push takes the oldest waiting reports
+        in order, as many as ``max_reports`` and the byte caps allow. Claims last ``lease_ms``,
+        belong to ``owner`` and carry a fencing token.
         """
         ...
 
@@ -87,18 +87,18 @@ class Dispatching(Protocol):
         """Write outcomes of claimed pushes, and free their claims.
 
         False for a recording whose token is not the push's present one (claim lost; nothing
-        written). A retry of an account that was switched off since is cancelled. A halved push is
-        cancelled; its halves become new pushes, due immediately, since what is sent under an id
+        written). A retry of an account that has since been switched off is cancelled. A halved push
+        is cancelled; its halves become new pushes, due immediately, since what is sent under an id
         must never change.
         """
         ...
 
     async def release_claims(self, pushes: Sequence[ClaimedPush], now: Milliseconds) -> None:
-        """Give back claims of which nothing was sent; they are due immediately, uncounted."""
+        """Give back claims that were not sent; their pushes are due immediately, uncounted."""
         ...
 
     async def extend_claims(self, owner: str, until: Milliseconds) -> Sequence[int]:
-        """Let no lease of this owner end before ``until``; the tokens of its claims."""
+        """Extend this owner's leases to at least ``until``; returns the tokens of its claims."""
         ...
 
     async def take_back_claims(self, now: Milliseconds, *, owner: str | None = None) -> int:
@@ -112,12 +112,12 @@ class Dispatching(Protocol):
     async def hasten_retries(self, interval_ms: int | None, now: Milliseconds) -> None:
         """Let no push wait longer than an interval from now, by default its kind's.
 
-        For a start: a clock that was set back while the service was down must not delay a retry.
+        Called at start: a clock set back while the service was down must not delay a retry.
         """
         ...
 
     def next_due(self) -> Milliseconds | None:
-        """When the next waiting push of an account that is ``on`` falls due; may be early."""
+        """When the next waiting push of an account that is ``on`` is due; may be too early."""
         ...
 
 
@@ -135,7 +135,7 @@ class Accounts(Protocol):
     ) -> bool:
         """Create the account (True) or rename it (False, the hash is ignored).
 
-        What its reports are is fixed when it is created; a repeat with another ``kind`` raises
+        The kind of its reports is fixed at creation; a repeat with another ``kind`` raises
         :class:`~statuspush.store.base.Conflict`.
         """
         ...
@@ -147,7 +147,7 @@ class Accounts(Protocol):
     async def list_accounts(
         self, *, after: str | None = None, limit: int = 100, only: AccountFilter | None = None
     ) -> AccountPage:
-        """Accounts by name, those behind ``after``.
+        """Accounts by name, from the first one after ``after``.
 
         A page may hold fewer than ``limit``, even none, and still have a next one: a call looks at
         a bounded number of accounts.
@@ -155,9 +155,9 @@ class Accounts(Protocol):
         ...
 
     async def delete_account(self, account: str, *, force: bool, now: Milliseconds) -> None:
-        """Remove the account; its reports and pushes are not shown any more.
+        """Remove the account; its reports and pushes are no longer shown.
 
-        They leave the disk with retention. An account made anew under the name begins empty.
+        Retention removes them from the disk. A new account of the same name begins empty.
 
         Raises :class:`~statuspush.store.base.Conflict` while reports wait or are being sent,
         unless ``force``.
@@ -174,12 +174,12 @@ class Accounts(Protocol):
     ) -> tuple[PushSettings, int]:
         """Change settings; the others stay as they are at this moment, whoever changed them.
 
-        Returns all settings after the change and their revision. They hold from the next claim on
+        Returns all settings after the change and their revision. They apply from the next claim on
         (contract section 1).
 
         To ``off``: waiting pushes are cancelled, reports not yet cut get one cancelled push.
-        From ``off``: reports accepted before get one cancelled push, so they aren't sent by
-        themselves but can be redriven.
+        From ``off``: reports accepted before get one cancelled push, so they aren't sent
+        automatically but can be redriven.
 
         Raises :class:`~statuspush.store.base.Conflict` if ``revision`` is given and not the
         present one.
@@ -188,14 +188,14 @@ class Accounts(Protocol):
 
 
 class Secrets(Protocol):
-    """Secrets of the service (for one: the hash of the operator token)."""
+    """Secrets of the service, such as the hash of the operator token."""
 
     async def get_secret(self, name: str) -> bytes | None:
         """The stored value."""
         ...
 
     async def put_secret(self, name: str, value: bytes) -> bytes:
-        """Store the value unless there is one; what is stored then."""
+        """Store the value unless there is one; returns what is stored."""
         ...
 
 
@@ -203,7 +203,7 @@ class Redriving(Protocol):
     """A person asks for reports to be sent again."""
 
     async def redrive_push(self, push: str, now: Milliseconds) -> Redriven:
-        """A new push over the same reports, due immediately, also while the endpoint is failing.
+        """A new push over the same reports, due immediately, even while the endpoint is failing.
 
         Raises :class:`~statuspush.store.base.UnknownPush`;
         :class:`~statuspush.store.base.Conflict` while the push, or a redrive of it, is under way,
@@ -222,14 +222,14 @@ class Redriving(Protocol):
     ) -> Redriven:
         """New pushes for all pushes created in [since, until) that are in one of ``states``.
 
-        Only reports whose newest push is one of these: what is under way again already, or was
-        redriven and delivered, is left out. Done in several commits when it is much.
+        Only reports whose newest push is one of these: what is already under way again, or was
+        redriven and delivered, is left out. Large redrives take several commits.
         """
         ...
 
 
 class Lookups(Protocol):
-    """People's questions."""
+    """Look-ups for people."""
 
     async def list_pushes(
         self, account: str, *, state: State | None, cursor: str | None, limit: int
@@ -253,8 +253,8 @@ class Lookups(Protocol):
     ) -> Sequence[ReportHistory]:
         """Reports found by one of their kind's search keys, newest first.
 
-        ``key`` is exactly one that is not None, by its name: ``find_reports(sid="call-1")``.
-        Reports of kinds that are not searched by it are not looked at.
+        Exactly one key must not be None, given by name: ``find_reports(sid="call-1")``. Reports of
+        kinds without that search key are not considered.
         """
         ...
 
@@ -265,31 +265,31 @@ class Pull(Protocol):
     async def pull_reports(self, account: str, limit: int, now: Milliseconds) -> bytes:
         """Hand out the next reports of the pull cursor, newline-joined, oldest first.
 
-        What was handed out is not handed out again; pushes do not move this cursor
+        Reports are handed out only once; pushes do not move this cursor
         (contract section 7).
         """
         ...
 
 
 class Upkeep(Protocol):
-    """What keeps the store in order, and what is shown of it."""
+    """Maintenance of the store, and its figures."""
 
     async def sweep(self, now: Milliseconds, *, keep_from: Milliseconds) -> Swept:
         """Do one bounded step: index upkeep, then retention.
 
         Retention removes what is older than ``keep_from``; reports among it that still wait are
-        expired: counted, and reported in the result. What is being sent stays until its outcome.
-        Of a push that waits only the old reports go; if it was sent before, it is cancelled, and
-        its younger reports are a new push that is due when it was and has its failures.
+        expired: counted, and given in the result. What is being sent stays until its outcome. A
+        waiting push only loses its old reports; if it was sent before, it is cancelled, and its
+        newer reports become a new push with the same due time and failures.
         """
         ...
 
     async def ping(self) -> None:
-        """Return when a commit would succeed; raise what it would raise otherwise."""
+        """Return if a commit would succeed; otherwise raise what it would raise."""
         ...
 
     async def figures(self) -> StoreFigures:
-        """Figures for the telemetry, from counters that are kept up to date."""
+        """Figures for the telemetry, from running counters."""
         ...
 
     async def oldest_waiting_at(self) -> Milliseconds | None:

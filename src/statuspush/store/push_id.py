@@ -1,7 +1,7 @@
 """Push ids: 63-bit numbers in the order of creation, shown as ``psh_`` and 13 letters.
 
 The upper 43 bits are the milliseconds of creation, so that a time is a bound on ids, new rows
-go to the end of every index, and a receiver learns nothing of how much others are sent.
+go to the end of every index, and receivers don't learn how much is sent to others.
 """
 
 from itertools import product
@@ -12,7 +12,7 @@ from statuspush.core.moment import Milliseconds
 _PREFIX: Final = "psh_"
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: no i, l, o, u
 _PAIRS: Final = tuple(map("".join, product(_ALPHABET, repeat=2)))
-"""What ten bits are shown as."""
+"""Two characters for each value of ten bits."""
 _VALUES: Final = {letter: value for value, letter in enumerate(_ALPHABET)}
 _LETTERS: Final = 13
 _COUNTER_BITS: Final = 20
@@ -27,7 +27,7 @@ def first_id_at(moment: Milliseconds) -> int:
 
 
 def show(push: int) -> str:
-    """The id as people and programs outside see it; sorts as the number does."""
+    """The id as people and other programs see it; sorts like the number."""
     pairs = _PAIRS
     return (
         f"psh_{_ALPHABET[push >> 60]}{pairs[push >> 50 & 1023]}{pairs[push >> 40 & 1023]}"
@@ -37,7 +37,7 @@ def show(push: int) -> str:
 
 
 def read(shown: str) -> int | None:
-    """The number behind :func:`show`; None if the text is no push id."""
+    """The number behind :func:`show`; None if the text is not a push id."""
     letters = shown.removeprefix(_PREFIX)
     if not shown.startswith(_PREFIX) or len(letters) != _LETTERS:
         return None

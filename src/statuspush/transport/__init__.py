@@ -1,7 +1,7 @@
 """One HTTP POST with a total deadline, a guard on addresses, and a capped answer.
 
 :class:`Transport` is the front; what a customer's server does wrong comes back as a value
-(:mod:`statuspush.core.outcome`). The way of a request through the modules:
+(:mod:`statuspush.core.outcome`). The path of a request through the modules:
 :mod:`statuspush.core.url` and ``headers`` check, ``pool`` has a connection or ``dial`` opens one
 (``resolver``, ``guard``, ``proxy``, ``tls``), ``connection`` writes and waits, ``answer`` reads.
 """

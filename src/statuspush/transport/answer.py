@@ -1,4 +1,4 @@
-"""Reads the bytes of one HTTP answer after another into results; does no I/O itself.
+"""Parses the bytes of one HTTP answer after another into results; does no I/O itself.
 
 llhttp (through httptools) does the syntax. This module adds the limits, the skipping of interim
 answers, and the rules for an answer that ends early (RFC 9112 sections 6.3 and 8).
@@ -13,13 +13,13 @@ from statuspush.core.outcome import Answered, Cause, SendResult, Unanswered
 MAX_HEAD_BYTES: Final = 32 * 1024
 """Most bytes of status line and headers, all interim answers included."""
 MAX_BODY_BYTES: Final = 64 * 1024
-"""Where the body is cut."""
+"""Most bytes kept of the body."""
 MAX_WIRE_BYTES: Final = 1024 * 1024
-"""Most bytes of one answer as they come, with what chunks and trailers add around the body:
-64 KiB in chunks of one byte take 384 KiB."""
+"""Most bytes of one answer on the wire, including chunk framing and trailers: 64 KiB in chunks of
+one byte take 384 KiB."""
 _KEPT_DATA_BYTES: Final = 1024
-"""Longest answer that is kept to compare the next one with: an endpoint's answers are mostly the
-same within a second, and comparing saves 2 to 3 µs of parsing."""
+"""Longest answer kept to compare the next one with: an endpoint's answers are mostly the same
+within a second, and comparing saves 2 to 3 µs of parsing."""
 MAX_INTERIM: Final = 16
 """Most interim (1xx) answers before the final one."""
 
@@ -53,7 +53,7 @@ class AnswerReader:
     def __init__(self) -> None:
         """Make a reader; call :meth:`start` before the first answer."""
         self._parser: Any = httptools.HttpResponseParser(self)
-        # Hand-written receivers end header lines with LF alone; curl and requests take it too.
+        # Hand-written receivers may end header lines with LF alone; curl and requests accept it.
         self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True)
         self._last_data = b""  # an answer that was whole in one read
         self._last_outcome: SendResult | None = None
@@ -67,7 +67,7 @@ class AnswerReader:
         self.keep_alive = False
         """Whether the server keeps the connection open after this answer."""
         self.keep_alive_seconds: int | None = None
-        """What the server said with ``Keep-Alive: timeout=N``."""
+        """N if the server said ``Keep-Alive: timeout=N``."""
         self.surplus = False
         """Whether bytes came after the answer, which makes the connection unusable."""
         self._status = 0  # of the final answer, once its head is complete
@@ -79,11 +79,11 @@ class AnswerReader:
         self._interim = 0
 
     def feed(self, data: bytes) -> None:
-        """Take bytes as they came; may set :attr:`outcome`. Never raises for what is in them."""
+        """Take bytes as they came; may set :attr:`outcome`. Never raises for their content."""
         first = not self._wire_bytes
         self._wire_bytes += len(data)
         if first and data == self._last_data:
-            # The parser is a function of the bytes: these have been read on this connection before.
+            # The parser is a function of the bytes, and has read these on this connection before.
             self.outcome, self.keep_alive_seconds = self._last_outcome, self._last_seconds
             self.keep_alive = True
             return
@@ -100,18 +100,18 @@ class AnswerReader:
                 self._last_seconds = self.keep_alive_seconds
             return
         if not self._status:
-            # Counted here as well as per header: a header line without end reaches no callback.
+            # Counted here as well as per header: an endless header line reaches no callback.
             if self._wire_bytes > MAX_HEAD_BYTES:
                 self._refuse(f"the head of the answer is longer than {MAX_HEAD_BYTES} bytes")
         elif self._wire_bytes > MAX_WIRE_BYTES:
             self._answer(complete=False)
 
     def ended(self) -> SendResult:
-        """The result when the server closed the connection in order.
+        """The result when the server closed the connection cleanly.
 
         Returns:
-            The answer if its body was the kind that ends with the connection, otherwise
-            ``CONNECTION_RESET``.
+            The answer if its body is of the kind that the end of the connection delimits,
+            otherwise ``CONNECTION_RESET``.
         """
         if self.outcome is None:
             if self._status and not self._delimited:
@@ -128,9 +128,9 @@ class AnswerReader:
             words: what the system said.
 
         Returns:
-            ``CONNECTION_RESET``, except when the head of a 413 had come: servers that refuse a
-            large body do so without reading it, and then their reset may cut the 413's own
-            body. Its status is all that is needed, so it counts as answered, incomplete.
+            ``CONNECTION_RESET``, except when the head of a 413 had come: servers refuse a large
+            body without reading it, and then their reset may cut off the body of the 413. The
+            status is all that is needed, so it counts as answered, incomplete.
         """
         if self.outcome is None:
             if self._status == 413:
@@ -155,7 +155,7 @@ class AnswerReader:
     # -- called by the parser --
 
     def on_message_begin(self) -> None:
-        """A first byte of an answer: one too many when the result is there already."""
+        """The first byte of an answer; too much if the result is already there."""
         if self.outcome is not None:
             self.surplus = True
 
@@ -178,7 +178,7 @@ class AnswerReader:
             self._encoding = "" if text.lower() == "identity" else text
 
     def on_headers_complete(self) -> None:
-        """Judge the head: interim answers are skipped, those we cannot follow refused."""
+        """Judge the head: interim answers are skipped, those that we cannot handle are refused."""
         if self.outcome is not None:
             return
         status: int = self._parser.get_status_code()
@@ -197,7 +197,7 @@ class AnswerReader:
             self._status = status
 
     def on_body(self, data: bytes) -> None:
-        """Keep the body up to its limit; cut what goes on beyond it."""
+        """Keep the body up to its limit; cut off the rest."""
         if self.outcome is not None:
             return
         self._body += data
@@ -205,11 +205,11 @@ class AnswerReader:
             self._answer(complete=False)
 
     def on_message_complete(self) -> None:
-        """The end of an answer, which is the result unless it was an interim one."""
+        """The end of an answer, which is the result unless it is an interim one."""
         if self._status and self.outcome is None:
             self._answer(complete=True)
-            # After a 413 the server may not have read our body. If it then does not skip it, the
-            # body would be read as a request, so such a connection is not used again.
+            # After a 413 the server may not have read our body. If it does not skip it either, it
+            # would read the body as a request, so such a connection is not reused.
             self.keep_alive = self._status != 413 and self._parser.should_keep_alive()
 
     # -- results --

@@ -21,7 +21,7 @@ from statuspush.transport.proxy import parse_proxy
 from statuspush.transport.resolver import Resolver, SystemResolver
 
 MAX_CONNECTION_SECONDS: Final = 300.0
-"""Age after which a connection is not used again, so that a changed DNS entry is noticed."""
+"""Age after which a connection is not reused, so that a changed DNS entry is noticed."""
 
 _CLOSING_TURNS: Final = 100
 
@@ -33,13 +33,13 @@ class Sending(Protocol):
     """A send under way."""
 
     def cancel(self) -> object:
-        """Give it up and close its connection; its ``done`` is not called."""
+        """Abandon it and close its connection; its ``done`` is not called."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    """What is the same for all requests to a URL."""
+    """The parts that are the same for all requests to a URL."""
 
     url: ParsedUrl
     origin: Origin
@@ -71,9 +71,9 @@ class Transport:
             proxy: ``http://[user:password@]host:port``; all connections then go through CONNECT
                 tunnels to the addresses checked here. The proxy's own address is not judged.
             resolver: turns names into addresses; the system's when None.
-            ca_file: PEM file of authorities trusted beside the system's.
-            max_idle_connections: most connections kept while nothing is sent on them.
-            idle_seconds: longest time a connection is kept so. 20 s is below the 60 to 75 s
+            ca_file: PEM file of authorities trusted in addition to the system's.
+            max_idle_connections: most idle connections kept.
+            idle_seconds: longest time a connection is kept idle. 20 s is below the 60 to 75 s
                 after which common servers close, but above the 5 s of some (Node, uvicorn): those
                 announce it, which is honoured, or close, which is noticed before sending.
 
@@ -108,7 +108,7 @@ class Transport:
                 machine had no descriptor or port left. An exception is a defect of ours.
 
         Returns:
-            What cancels the send; of no use once ``done`` was called. None if it was already.
+            What cancels the send, useless after ``done``. None if ``done`` was already called.
 
         Raises:
             InvalidHeader: the headers cannot be sent, which is the caller's mistake.
@@ -175,8 +175,8 @@ class Transport:
         self._pool.clear()
         for connection in list(self._open):
             connection.interrupt()
-        # The loop tells connections that they are gone in a later turn; until then their sockets
-        # count as leaked. Bounded, because a peer must not be able to hold up our end.
+        # The loop tells connections in a later turn that they are gone; until then their sockets
+        # count as leaked. Bounded, because a peer must not be able to delay our exit.
         quiet_turns = 0
         for _ in range(_CLOSING_TURNS):
             await asyncio.sleep(0)
@@ -216,7 +216,7 @@ class Transport:
             if not failure.exhausted or not len(self._pool):
                 raise
             # Idle connections hold descriptors that a send needs now. Nothing was sent yet, so
-            # trying again is no second send.
+            # trying again is not a second send.
             self._pool.clear()
             await asyncio.sleep(0)
             connection = await self._dialer.dial(route.url, make, connect_seconds, deadline)
@@ -238,13 +238,13 @@ _shared_block = lru_cache(maxsize=4096)(header_block)
 
 @lru_cache(maxsize=4096)
 def _route(url: str) -> _Route:
-    """Parse a URL and write the part of the head that depends on it alone."""
+    """Parse a URL and write the part of the head that depends only on it."""
     parsed = validate_url(url)
     head = (
         f"POST {parsed.target} HTTP/1.1\r\n"
         f"Host: {parsed.host_header}\r\n"
         f"User-Agent: statuspush/{statuspush.__version__}\r\n"
-        # The body is judged byte by byte and never inflated, so ask for it plain.
+        # The body is judged byte by byte and never inflated, so ask for it uncompressed.
         "Accept-Encoding: identity\r\n"
     )
     return _Route(parsed, (parsed.scheme, parsed.host, parsed.port), head.encode("ascii"))

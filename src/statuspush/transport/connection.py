@@ -14,20 +14,20 @@ from statuspush.transport.answer import AnswerReader
 from statuspush.transport.deadlines import Deadlines
 
 Origin = tuple[str, str, int]
-"""Scheme, host and port: requests to the same ones may share a connection."""
+"""Scheme, host and port: requests with the same origin may share a connection."""
 
 _JOIN_BYTES: Final = 16 * 1024
-"""Up to here head and body are copied together, which is cheaper than two buffers."""
+"""Up to this size head and body are copied together, which is cheaper than two buffers."""
 _SLICE_BYTES: Final = 512 * 1024
-"""Larger bodies (none of the contract's) are written in slices, each when the one before has
-left, so that a server that does not read costs no more memory than a slice."""
+"""Larger bodies (the contract has none) are written in slices, each when the previous one has
+left, so that a server that does not read costs only the memory of one slice."""
 
 
 class HttpConnection(asyncio.Protocol):
     """An open connection, used by one request at a time.
 
-    Nothing is ever sent twice here: once a byte of a request could have left, whatever happens
-    becomes its result, and the retries of the contract decide (section 4).
+    Nothing is ever sent twice here: once a byte of a request may have left, whatever happens
+    becomes its result, and the retries of the contract take over (section 4).
     """
 
     __slots__ = (
@@ -63,7 +63,7 @@ class HttpConnection(asyncio.Protocol):
         Args:
             origin: what the connection may be used for.
             retires_at: loop time after which no further request is sent on it.
-            deadlines: watches over the requests.
+            deadlines: watches the requests' deadlines.
             on_free: called after an exchange that leaves it fit for another.
             on_lost: called once, when the connection is gone.
         """
@@ -102,7 +102,7 @@ class HttpConnection(asyncio.Protocol):
             head: request line and headers with the empty line.
             body: the body, sent unchanged.
             deadline: loop time at which to give up, whatever state the exchange is in.
-            limit_seconds: the length of that limit, for the words of the result.
+            limit_seconds: the length of that limit, for the text of the result.
             done: called once with the answer, or why there is none, possibly before this
                 returns. By then the connection is back in the pool or closed.
         """
@@ -124,7 +124,7 @@ class HttpConnection(asyncio.Protocol):
     ) -> SendResult:
         """Send a request and wait for its answer; the arguments are those of :meth:`start`.
 
-        A caller that is cancelled leaves a closed connection behind.
+        If the caller is cancelled, the connection is closed.
         """
         waiter: asyncio.Future[SendResult] = asyncio.get_running_loop().create_future()
 
@@ -142,7 +142,7 @@ class HttpConnection(asyncio.Protocol):
     def cancel(self) -> None:
         """Give up the request under way: ``done`` is not called, and the connection is closed.
 
-        The answer would come to nobody and be taken for the next one's.
+        Otherwise the late answer would be taken for that of the next request.
         """
         if self._done is not None:
             self._done = None
@@ -152,8 +152,8 @@ class HttpConnection(asyncio.Protocol):
     def looks_alive(self) -> bool:
         """Whether an idle connection is still fit for a request, as far as can be known.
 
-        A look at the socket finds the close that the event loop has not come to yet. This
-        narrows the window in which a request goes out on a dead connection; it cannot shut it.
+        A look at the socket finds a close that the event loop has not processed yet. This narrows
+        the window in which a request goes out on a dead connection; it cannot close it.
         """
         transport = self._transport
         if transport is None or transport.is_closing() or not self.reusable:
@@ -188,7 +188,7 @@ class HttpConnection(asyncio.Protocol):
     # -- called by the event loop --
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The TCP connection, or the tunnel, is there."""
+        """The TCP connection, or the tunnel, is established."""
         # Not an assert: uvloop's transports do not derive from the stdlib's class.
         self._transport = cast("asyncio.Transport", transport)
 
@@ -196,7 +196,7 @@ class HttpConnection(asyncio.Protocol):
         """Bytes of the answer."""
         reader = self._reader
         if self._done is None:
-            # Nobody asked. What it says would be taken for the answer to the next request.
+            # Unsolicited: it would be taken for the answer to the next request.
             self.abort()
             return
         reader.feed(data)
@@ -213,12 +213,12 @@ class HttpConnection(asyncio.Protocol):
             self.keep_alive_seconds = reader.keep_alive_seconds
             self.reusable = True
         else:
-            # Also after an early answer: the rest of the request is not wanted.
+            # Also after an early answer, when the rest of the request is not wanted.
             self.abort()
         self._settle(reader.outcome)
 
     def eof_received(self) -> None:
-        """The server sends nothing more; the transport closes itself."""
+        """The server will send nothing more; the transport closes itself."""
         self.reusable = False
         if self._done is not None:
             self._settle(self._reader.ended())
@@ -259,9 +259,9 @@ class HttpConnection(asyncio.Protocol):
         done(result)
 
     def _settle_broken(self, exc: Exception) -> None:
-        # A server that refuses a body answers and resets. When our write meets the reset before
-        # our read meets the answer, the answer still lies in the socket, which stays open until
-        # this callback returns.
+        # A server that refuses a body answers and resets. If our write sees the reset before our
+        # read sees the answer, the answer is still in the socket, which stays open until this
+        # callback returns.
         if not self._tls and self._transport is not None:
             with contextlib.suppress(OSError):
                 fd = self._transport.get_extra_info("socket").fileno()

@@ -1,8 +1,7 @@
-"""Deadlines of many sends, looked at every twentieth of a second.
+"""Deadlines of many sends, checked every twentieth of a second.
 
-A timer of the event loop for each send would be exact and take 1.5 µs, nearly always to be
-cancelled. Here a deadline takes 0.5 µs and is kept at most 50 ms late, where a customer's limit
-is counted in seconds.
+An event-loop timer for each send would be exact but take 1.5 µs, nearly always to be cancelled.
+Here a deadline takes 0.5 µs and fires at most 50 ms late, while customers' limits are in seconds.
 """
 
 import asyncio
@@ -20,15 +19,15 @@ class Expires(Protocol):
 
 
 class Deadlines:
-    """Calls ``expire()`` of what is still here when its deadline has passed, never before it."""
+    """Calls ``expire()`` on what is still here after its deadline, never before it."""
 
     def __init__(self) -> None:
         self._due: dict[int, set[Expires]] = {}
-        self._looked_at = 0  # the last tick that was
+        self._looked_at = 0  # the last tick that was checked
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, waiting: Expires, deadline: float) -> int:
-        """Watch over ``waiting`` until this loop time.
+        """Watch ``waiting`` until this loop time.
 
         Returns:
             What :meth:`discard` needs to find it again.
@@ -36,7 +35,7 @@ class Deadlines:
         if self._timer is None:
             self._looked_at = _tick(asyncio.get_running_loop().time())
             self._arm()
-        # The first tick after the deadline; if that has been, the next one.
+        # The first tick after the deadline; if that has passed, the next one.
         tick = max(_tick(deadline), self._looked_at) + 1
         due = self._due.get(tick)
         if due is None:
@@ -54,7 +53,7 @@ class Deadlines:
                 del self._due[tick]
 
     def stop(self) -> None:
-        """Expire nothing any more."""
+        """Stop expiring."""
         self._due.clear()
         if self._timer is not None:
             self._timer.cancel()

@@ -22,7 +22,7 @@ _OUR_OWN: Final = frozenset(
 )
 """Errors of connect that say something about this machine, not about the customer."""
 _LOST: Final = frozenset({errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE})
-"""Somebody did listen, but the connection was gone before connect could report it."""
+"""There was a listener, but the connection was gone before connect could report it."""
 _UNREACHABLE: Final = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EAFNOSUPPORT})
 _TLS_CLOSE_SECONDS: Final = 1.0
 
@@ -31,7 +31,7 @@ class DialFailed(Exception):
     """No connection; carries the result of the send."""
 
     def __init__(self, result: Unanswered, code: int = 0) -> None:
-        """Keep the result and the errno behind it, 0 if there is none."""
+        """Keep the result and its errno, 0 if there is none."""
         super().__init__(result)
         self.result = result
         self.code = code
@@ -44,7 +44,7 @@ class DialFailed(Exception):
 
 @dataclass(slots=True)
 class _Stage:
-    """What a dial is busy with, for the words when its time is over."""
+    """What a dial is doing, for the message if its time runs out."""
 
     cause: Cause
     words: str
@@ -84,7 +84,7 @@ class Dialer:
             url: where to.
             make: makes the protocol object, once per address tried.
             connect_seconds: limit on all of it, in seconds.
-            deadline: loop time at which the whole send is over, should that come first.
+            deadline: loop time at which the whole send is over, in case that comes first.
 
         Returns:
             A connection on which nothing has been sent.
@@ -114,8 +114,8 @@ class Dialer:
     async def _addresses(self, url: ParsedUrl) -> Sequence[Address]:
         """The addresses of the URL's host, all of them permitted.
 
-        One refused address refuses the whole answer. A name that has both public and internal
-        addresses is either a mistake or somebody trying which one we take.
+        One forbidden address rules out all of them. A name with both public and internal addresses
+        is either a mistake or somebody testing which one we take.
         """
         addresses: Sequence[Address]
         if url.address is not None:
@@ -128,7 +128,7 @@ class Dialer:
             if not addresses:
                 raise DialFailed(Unanswered(Cause.DNS_FAILED, "the name has no address"))
         if not all(self._guard.permits(address) for address in addresses):
-            # Without the address: the customer would learn what our name servers know.
+            # Without the address, or the customer would learn what our name servers know.
             words = "the host is, or its name leads to, an address that is not public"
             raise DialFailed(Unanswered(Cause.ADDRESS_REFUSED, words))
         return addresses
@@ -147,7 +147,7 @@ class Dialer:
         for position, address in enumerate(addresses):
             now = loop.time()
             left = len(addresses) - position
-            # The last one gets all that is left, and the limit around us ends it.
+            # The last one gets all the time that is left; the outer limit ends it.
             share = None if left == 1 else now + (limit - now) / left
             try:
                 async with asyncio.timeout_at(share):
@@ -158,8 +158,8 @@ class Dialer:
                 problem = DialFailed(Unanswered(stage.cause, words), errno.ETIMEDOUT)
             except DialFailed as error:
                 problem = error
-            # "Unreachable" is what a machine without IPv6 says to every IPv6 address: any
-            # other failure says more.
+            # A machine without IPv6 reports "unreachable" for every IPv6 address, so any other
+            # failure says more.
             if failure is None or failure.code in _UNREACHABLE:
                 failure = problem
         else:
@@ -186,8 +186,8 @@ class Dialer:
                 )
             except OSError as error:
                 if error.errno == errno.EADDRNOTAVAIL and address.version == 6:
-                    # For IPv4 it means that no local port is left. For IPv6 it is what a machine
-                    # says on which IPv6 is switched off.
+                    # For IPv4 it means that no local port is left. For IPv6 it is also what a
+                    # machine reports on which IPv6 is switched off.
                     error.errno = errno.ENETUNREACH
                 raise _connect_failed(error, _place(address, url.port)) from None
             return transport, connection
@@ -226,7 +226,7 @@ class Dialer:
     async def _secure(
         self, transport: asyncio.Transport, connection: HttpConnection, host: str
     ) -> None:
-        """TLS over an open connection. The request is written only after this has succeeded."""
+        """TLS over an open connection. The request is only written after this has succeeded."""
         loop = asyncio.get_running_loop()
         try:
             secured = await loop.start_tls(
@@ -262,7 +262,7 @@ def _lookup_words(error: OSError) -> str:
 
 
 def _connect_failed(error: OSError, place: str) -> DialFailed:
-    """What connect(2) said, as a result."""
+    """The error of connect(2) as a result."""
     code = error.errno or 0
     if isinstance(error, socket.gaierror):  # its numbers are no errno
         return DialFailed(Unanswered(Cause.CONNECTION_REFUSED, f"{place}: name not resolved"))

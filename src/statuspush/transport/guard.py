@@ -1,4 +1,4 @@
-"""Which addresses customers may make us call: the public internet, and what the operator allows.
+"""Which addresses customers may have us call: the public internet, and what the operator allows.
 
 A customer chooses the URL, so without this check a customer could reach the platform's own
 network, its loopback services or the cloud's metadata service (server-side request forgery).
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final
 
-# The special-purpose blocks that IANA keeps (RFC 6890 and updates). Written out instead of
+# IANA's special-purpose blocks (RFC 6890 and updates). Written out instead of using
 # ipaddress.is_global, whose answers differ between Python versions.
 _REFUSED_V4: Final = tuple(
     IPv4Network(text)
@@ -48,7 +48,7 @@ _REFUSED_V6: Final = tuple(
 )
 
 ANYWHERE: Final = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
-"""Every network, for a person who calls an endpoint of their own."""
+"""Every network, for people who call their own endpoint."""
 
 _MAPPED: Final = IPv6Network("::ffff:0:0/96")
 _NAT64: Final = IPv6Network("64:ff9b::/96")
@@ -57,13 +57,13 @@ _ISATAP: Final = frozenset({0x0000_5EFE, 0x0200_5EFE})
 
 
 class AddressGuard:
-    """Judges addresses. Without state; one instance serves all sends.
+    """Judges addresses. Stateless; one instance serves all sends.
 
     By default only public unicast addresses are permitted. IPv6 addresses that carry an IPv4
     address (mapped, NAT64 ``64:ff9b::/96``, 6to4, ISATAP) are permitted only if that address is
     as well; IPv4-compatible ``::/96``, local NAT64 and Teredo are always refused. A NAT64 prefix
-    that a network operator chose for itself cannot be recognized; on such a network the
-    gateway must filter.
+    that a network operator chose itself cannot be recognized; on such a network the gateway must
+    filter.
     """
 
     __slots__ = ("_allow_v4", "_allow_v6")
@@ -94,7 +94,7 @@ class AddressGuard:
         embedded = _embedded_v4(address)
         if address in _MAPPED or address in _NAT64:
             assert embedded is not None
-            # A NAT64 gateway stands elsewhere: "our 10.0.0.0/8" is not what it would reach.
+            # A NAT64 gateway is elsewhere: it would not reach "our 10.0.0.0/8".
             return self._permits_v4(embedded) if address in _MAPPED else _public_v4(embedded)
         if address not in _GLOBAL_V6 or any(address in network for network in _REFUSED_V6):
             return False

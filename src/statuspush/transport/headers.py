@@ -17,8 +17,8 @@ def header_block(headers: Sequence[tuple[str, str]]) -> bytes:
         The lines in latin-1, without the empty line that ends a head.
 
     Raises:
-        InvalidHeader: a name is no token or is one the transport writes itself, or a value has
-            CR, LF, NUL or a character outside latin-1. Customers' headers are checked when they
+        InvalidHeader: a name is not a token or is one that the transport writes itself, or a value
+            has CR, LF, NUL or a character outside latin-1. Customers' headers are checked when they
             are set, so here it is a programming error, not a customer's failure.
     """
     lines: list[str] = []
@@ -26,7 +26,7 @@ def header_block(headers: Sequence[tuple[str, str]]) -> bytes:
         if not _sendable_name(name):
             raise InvalidHeader(
                 Words(
-                    "a header name is no token or belongs to the transport",
+                    "a header name is not a token or belongs to the transport",
                     "请求头名称无效或由传输层设置",
                 )
             )

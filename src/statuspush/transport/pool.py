@@ -8,14 +8,14 @@ from statuspush.transport.connection import HttpConnection, Origin
 
 _SWEEP_SECONDS: Final = 1.0
 _SAFETY_SECONDS: Final = 1.0
-"""Taken off a server's own keep-alive limit, for the time that our request is on its way."""
+"""Subtracted from a server's keep-alive limit, for the time that our request is on its way."""
 
 
 class IdlePool:
     """The idle connections of a transport. The newest is used first, the oldest dropped first.
 
-    A connection leaves when it has been idle for ``idle_seconds`` or for what its server
-    announced less a second, when it is old, and when the server closes it or speaks unasked.
+    A connection leaves when it has been idle for ``idle_seconds``, or for the time its server
+    announced less a second; when it is old; and when the server closes it or sends unasked.
     """
 
     def __init__(self, max_idle: int, idle_seconds: float) -> None:
@@ -36,7 +36,7 @@ class IdlePool:
         return len(self._oldest_first)
 
     def take(self, origin: Origin, now: float) -> HttpConnection | None:
-        """The most recently used connection that still looks alive, which then is the caller's.
+        """The most recently used connection that still looks alive; it then belongs to the caller.
 
         Args:
             origin: where the request goes.
@@ -54,7 +54,7 @@ class IdlePool:
         return None
 
     def put(self, connection: HttpConnection, now: float) -> None:
-        """Keep a connection after its exchange, or close it if it cannot be used again."""
+        """Keep a connection after its exchange, or close it if it cannot be reused."""
         seconds = self._idle_seconds
         if connection.keep_alive_seconds is not None:
             seconds = min(seconds, connection.keep_alive_seconds - _SAFETY_SECONDS)

@@ -1,4 +1,4 @@
-"""An HTTP proxy on the way out: its setting, and the tunnel through it (RFC 9110 section 9.3.6)."""
+"""The outgoing HTTP proxy: its setting, and the tunnel through it (RFC 9110 section 9.3.6)."""
 
 import asyncio
 import base64
@@ -14,12 +14,12 @@ _MAX_HEAD_BYTES: Final = 16 * 1024
 
 
 class ProxyError(Exception):
-    """The proxy did not open the tunnel; the message has neither its address nor password."""
+    """The proxy did not open the tunnel; the message has neither its address nor its password."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """Where the proxy is and what it wants to be told."""
+    """Where the proxy is and how to authenticate to it."""
 
     url: ParsedUrl
     """Its address; trusted, because the operator set it."""
@@ -75,7 +75,7 @@ async def open_tunnel(
         port: and to which port.
 
     Raises:
-        ProxyError: no tunnel; in words why.
+        ProxyError: no tunnel; the message says why.
     """
     host = f"[{address}]" if isinstance(address, IPv6Address) else str(address)
     place = f"{host}:{port}".encode("ascii")
@@ -103,7 +103,7 @@ class TunnelProtocol(asyncio.Protocol):
     def __init__(self) -> None:
         """Make the protocol; needs a running loop."""
         self.head: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        """The answer's head as it came; fails with ProxyError."""
+        """The head of the answer as it came; fails with ProxyError."""
         self._buffer = bytearray()
 
     def data_received(self, data: bytes) -> None:
@@ -111,7 +111,7 @@ class TunnelProtocol(asyncio.Protocol):
         self._buffer += data
         head, end, surplus = self._buffer.partition(b"\r\n\r\n")
         if surplus:
-            # In HTTP and TLS the server waits for us, so these bytes are the proxy's own.
+            # In HTTP and TLS the server waits for us, so these bytes come from the proxy itself.
             self._fail("the proxy sent data into the tunnel")
         elif end:
             if not self.head.done():
@@ -130,4 +130,4 @@ class TunnelProtocol(asyncio.Protocol):
     def _fail(self, words: str) -> None:
         if not self.head.done():
             self.head.set_exception(ProxyError(words))
-            self.head.exception()  # fetched, so that nobody is warned when the waiter has left
+            self.head.exception()  # fetched, to avoid a warning if nobody waits any more

@@ -1,4 +1,4 @@
-"""Names to addresses, so that one hung name does not hold up the others."""
+"""Resolves names to addresses, so that one hung lookup does not hold up the others."""
 
 import asyncio
 import contextlib
@@ -44,22 +44,22 @@ class _Lookup:
 
 
 class SystemResolver:
-    """The operating system's resolver (getaddrinfo) in threads of its own.
+    """The operating system's resolver (getaddrinfo) in separate threads.
 
     ``loop.getaddrinfo`` shares one small thread pool with everything else, so a few dead name
-    servers would stop all lookups. Here each host has at most one lookup under way, whoever asks
-    for it; at most ``max_threads`` run at once and the rest queue. The threads are daemons: a
-    lookup that hangs does not delay the end of the process. Answers are kept for ``ttl_seconds``,
-    so that thousands of sends per second to one host cost one lookup each few seconds. Failures
-    are not kept. Use from one event loop at a time.
+    servers would stop all lookups. Here each host has at most one lookup under way, however many
+    ask for it; at most ``max_threads`` run concurrently and the rest queue. The threads are
+    daemons: a hung lookup does not delay the end of the process. Answers are kept for
+    ``ttl_seconds``, so that thousands of sends per second to one host cost one lookup every few
+    seconds. Failures are not kept. Use from one event loop at a time.
     """
 
     def __init__(self, *, ttl_seconds: float = 5.0, max_threads: int = 64) -> None:
         """Make a resolver.
 
         Args:
-            ttl_seconds: how long an answer is used again, in seconds.
-            max_threads: most lookups at the same time.
+            ttl_seconds: how long an answer is reused, in seconds.
+            max_threads: most concurrent lookups.
         """
         self._ttl = ttl_seconds
         self._max_threads = max_threads
@@ -87,14 +87,14 @@ class SystemResolver:
         finally:
             lookup.waiting -= 1
         if isinstance(answer, OSError):
-            # One stored exception raised in several tasks would mix their tracebacks.
+            # Raising one stored exception in several tasks would mix their tracebacks.
             raise type(answer)(*answer.args)
         return answer
 
     def _start_queued(self, loop: asyncio.AbstractEventLoop) -> None:
         while self._queue and self._running < self._max_threads:
             lookup = self._queue.popleft()
-            if not lookup.waiting:  # all who asked ran out of time
+            if not lookup.waiting:  # everybody who asked ran out of time
                 self._lookups.pop(lookup.host, None)
                 continue
             self._running += 1
@@ -117,7 +117,7 @@ class SystemResolver:
             answer = error
         except ValueError as error:  # UnicodeError for odd names, or an address we cannot read
             answer = OSError(str(error))
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits now
             loop.call_soon_threadsafe(self._finish, loop, lookup, answer)
 
     def _finish(
@@ -130,6 +130,6 @@ class SystemResolver:
             self._cache.move_to_end(lookup.host)
             if len(self._cache) > _MAX_CACHED:
                 self._cache.popitem(last=False)
-        # The failure is a value in the future, so nobody is warned that it was never fetched.
+        # The failure is a value in the future, so there is no warning that it was never fetched.
         lookup.answer.set_result(answer)
         self._start_queued(loop)

@@ -1,4 +1,4 @@
-"""The TLS settings of all sends, and TLS errors in plain words."""
+"""The TLS settings for all sends, and TLS errors in plain words."""
 
 import ssl
 
@@ -9,7 +9,7 @@ def make_context(ca_file: str | None) -> ssl.SSLContext:
     """The one context that all connections share; making it reads the system's certificates.
 
     Args:
-        ca_file: PEM file of further authorities, trusted beside the system's own.
+        ca_file: PEM file of authorities trusted in addition to the system's.
 
     Returns:
         A context that verifies certificate and host name and speaks TLS 1.2 or newer.

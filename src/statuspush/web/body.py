@@ -41,7 +41,7 @@ class ArrivingBodies:
         self._bytes += size
 
     def shrink(self, size: int) -> None:
-        """A body of that size is complete or given up."""
+        """A body of that size is complete or abandoned."""
         self._bytes -= size
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from statuspush.core.moment import Milliseconds
-from statuspush.core.rules import describe, validate_account_name
+from statuspush.core.rules import describe, joined, validate_account_name
 from statuspush.core.values import Rule, Wrong, collect, mistake, wrong_value
 from statuspush.core.words import Words
 from statuspush.web.problems import invalid
@@ -63,7 +63,7 @@ def label(value: object) -> str:
         raise Wrong(
             Words(
                 f"must be a string of 1 to {MAX_NAME} characters, got {got}",
-                f"必须是 1 到 {MAX_NAME} 个字符的字符串，收到的是 {got_zh}",
+                f"必须是 1 到 {MAX_NAME} 个字符的字符串，{joined('收到的是', got_zh)}",
             )
         )
     if found := _CONTROL.search(value):

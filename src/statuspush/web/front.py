@@ -93,7 +93,7 @@ class Front:
 
     def accepted(self, appended: Appended, common: RawHeaders, *, keep_alive: bool) -> bytes:
         """The answer to an accepted submission; ``common`` are the headers of all answers."""
-        if common is not self._common:  # uvicorn makes them anew each second
+        if common is not self._common:  # uvicorn remakes them each second
             self._common = common
             self._accepted_head = STATUS_LINE[202] + _lines(common) + _lines(HEADERS)
         body = accepted_body(appended)

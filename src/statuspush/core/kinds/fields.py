@@ -135,7 +135,7 @@ class WholeNumber(Field):
         )
 
     def complaint(self, value: object, tz: ZoneInfo) -> Words | None:
-        """Check type and bounds; ``true`` is no number."""
+        """Check type and bounds; ``true`` is not a number."""
         if type(value) is int and self.least <= value <= self.most:
             return None
         return self.refuse(value)

@@ -201,7 +201,7 @@ class Report(Received):
 
     @property
     def time(self) -> datetime | None:
-        """:attr:`user_receive_time` as an aware datetime; ``None`` where that is no time."""
+        """:attr:`user_receive_time` as an aware datetime; ``None`` if that is not a time."""
         sent = self.user_receive_time
         if sent is None or not _TIME.fullmatch(sent):
             return None

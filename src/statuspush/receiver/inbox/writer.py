@@ -155,7 +155,7 @@ class Writer:
             return
         try:
             self._work.committed()
-        except Exception as error:  # memory no longer tells what the disk holds
+        except Exception as error:  # memory no longer matches the disk
             self._transactions.distrust(error)
         for future, result in zip(futures, results, strict=True):
             # Its caller may no longer be waiting; it is stored all the same.
@@ -182,4 +182,4 @@ def _fail(futures: Sequence["Future[Any]"], error: BaseException) -> None:
 
 
 Verb = Callable[[sqlite3.Connection], T]
-"""A call that reads or writes by itself, inside the group's transaction."""
+"""A call that does its own reads and writes, inside the group's transaction."""

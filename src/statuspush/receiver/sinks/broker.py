@@ -23,7 +23,7 @@ _AT_ONCE: Final = 100
 
 
 class BrokerSink(ABC):
-    """What the four have in common: connect, publish under a deadline, start anew after an error.
+    """What the four have in common: connect, publish under a deadline, start over after an error.
 
     The clients' own reconnecting is switched off where possible: it hides from us whether a message
     has arrived.

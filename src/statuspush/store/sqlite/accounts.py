@@ -1,4 +1,4 @@
-"""Accounts on disk: their settings, and their pushes under way."""
+"""Accounts on disk, with their settings and pushes under way."""
 
 import json
 import sqlite3
@@ -24,7 +24,7 @@ def insert_account(
     *,
     kind: Kind[Any],
 ) -> tuple[int, PushSettings]:
-    """Write a new account with default settings; its number and the settings."""
+    """Write a new account with default settings; returns its number and the settings."""
     settings = PushSettings()
     cursor = connection.execute(
         "INSERT INTO accounts (account, name, apikey_hash, created_at, kind, settings)"
@@ -50,7 +50,7 @@ def load_accounts(
 ) -> list[AccountState]:
     """All accounts with their pushes under way.
 
-    Raises :class:`StoreRefused` when an account is of none of the ``kinds``.
+    Raises :class:`StoreRefused` if an account's kind is not among ``kinds``.
     """
     states = {
         row[0]: AccountState(

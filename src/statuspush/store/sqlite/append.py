@@ -1,7 +1,7 @@
-"""Appending to the log: what an account has already is left out, the rest is numbered.
+"""Appending to the log: what an account already has is left out, the rest is numbered.
 
-Nearly all reports are cleared by their marks (see marks.py), a whole batch in a few calls that
-run in C; only what is left is compared letter by letter.
+Their marks (see marks.py) show nearly all reports to be new, a whole batch in a few calls that run
+in C; only the rest is compared letter by letter.
 """
 
 import sqlite3
@@ -26,7 +26,7 @@ from statuspush.store.sqlite.runs import find_in_runs
 from statuspush.store.sqlite.tail import UNIQUE, Tail
 
 _Name = tuple[int, str]
-"""(account, unique id): what a report is, once."""
+"""(account, unique id): identifies a report."""
 
 
 class Appends:
@@ -40,7 +40,7 @@ class Appends:
     def append(
         self, accounts: Mapping[str, AccountState], batches: Sequence[Batch], now: Milliseconds
     ) -> tuple[Sequence[AccountState], list[Appended | Unsuited]]:
-        """Append what is new of submissions, each whole or not at all.
+        """Append what is new in submissions, each whole or not at all.
 
         Returns the accounts that gained reports, and the result of each submission.
 
@@ -86,7 +86,7 @@ class Appends:
         marks: Sequence[int],
         in_runs: Mapping[int, Sequence[int]],
     ) -> set[int]:
-        """Places of reports whose (account, sid) is stored, or stands earlier in the batch."""
+        """Positions of reports whose (account, sid) is stored, or occurs earlier in the batch."""
         different = set(marks)
         in_tails = [tail for tail in self._log.tails if not tail.has_none_of(different)]
         repeated = len(different) < len(marks)
@@ -116,7 +116,7 @@ class Appends:
         in_tails: Sequence[Tail],
         in_runs: Mapping[int, Sequence[int]],
     ) -> set[_Name]:
-        """All reports in the chunks of these accounts that may hold the sids at these places."""
+        """All reports in these accounts' chunks that may hold the sids at these positions."""
         chunks: set[int] = set()
         for tail in in_tails:
             chunks |= tail.chunks_with(UNIQUE, list(doubtful.values()), accounts)
@@ -140,7 +140,7 @@ class Appends:
     def _names(
         self, states: Sequence[AccountState], batch: Batch, places: Sequence[int]
     ) -> dict[int, _Name]:
-        """What the reports at some places of the batch are."""
+        """The (account, sid) of the reports at these positions of the batch."""
         lines = b"\n".join(batch.bodies).split(b"\n")
         owners = list(
             chain.from_iterable(
@@ -190,7 +190,7 @@ class Appends:
     def _begin(
         self, tail: Tail, state: AccountState, count: int, body: bytes, now: Milliseconds
     ) -> int:
-        """A chunk of the account that begins with these reports; returns its id."""
+        """Begin a chunk of the account with these reports; returns its id."""
         first_seq = state.progress.next_seq
         chunk, held = tail.begin_chunk(state.id, first_seq, count)
         self._log.memory.begin(OpenChunk(chunk, state.id, first_seq, count, now, [body], held))
@@ -201,7 +201,7 @@ class Appends:
 def _without_duplicates(
     results: Sequence[Appended | Unsuited], known: Collection[int]
 ) -> list[Appended | Unsuited]:
-    """The results when the reports at these places of all good submissions are duplicates."""
+    """The results if the reports at these positions of all good submissions are duplicates."""
     counted: list[Appended | Unsuited] = []
     at = 0
     for result in results:
@@ -229,7 +229,7 @@ def _marks(states: Sequence[AccountState], batch: Batch) -> "array[int] | Finger
 
 
 def _parts(body: bytes) -> Sequence[tuple[int, bytes]]:
-    """(count, fragments) of the chunks for reports that are too many for one."""
+    """(count, fragments) of each chunk, for reports that are too many for one."""
     lines = body.split(b"\n")
     starts = range(0, len(lines), CHUNK_REPORTS)
     parts = [lines[start : start + CHUNK_REPORTS] for start in starts]
@@ -237,7 +237,7 @@ def _parts(body: bytes) -> Sequence[tuple[int, bytes]]:
 
 
 def _seen_before(names: Sequence[tuple[int, _Name]]) -> set[int]:
-    """Places whose name stands at an earlier place too."""
+    """Positions whose name also occurs at an earlier one."""
     seen: set[_Name] = set()
     before: set[int] = set()
     for place, name in names:
@@ -250,7 +250,7 @@ def _seen_before(names: Sequence[tuple[int, _Name]]) -> set[int]:
 def _without(
     states: Sequence[AccountState], batch: Batch, known: Collection[int]
 ) -> tuple[list[AccountState], Batch]:
-    """The batch without the reports at these places, and the accounts that are left in it."""
+    """The batch without the reports at these positions, and the accounts left in it."""
     left: list[tuple[AccountState, str, list[bytes]]] = []
     at = 0
     for state, account, count, body in zip(

@@ -1,7 +1,7 @@
 """Chunks in memory: those that grow in the present commit group, and the last ones written.
 
-Submissions of one group that are for the same account share a chunk, so a row costs the same
-whether it holds one submission's reports or ten's.
+Submissions for the same account in one group share a chunk, so a row costs the same whether it
+holds the reports of one submission or of ten.
 """
 
 import sqlite3
@@ -16,7 +16,7 @@ from statuspush.store.sqlite.tail import AccountChunks
 
 CHUNK_REPORTS: Final = 500
 _RECENT_BYTES: Final = 8 << 20
-"""Chunk bodies kept in memory so that a push cut at once needs no read."""
+"""Chunk bodies kept in memory so that a push cut immediately needs no read."""
 
 Row = tuple[int, int, int, int, Milliseconds, bytes]
 """A chunk as it is stored: the fields of :class:`Chunk`."""
@@ -50,10 +50,10 @@ class OpenChunk(msgspec.Struct, gc=False):
     accepted_at: Milliseconds
     bodies: list[bytes]
     held: AccountChunks
-    """Where its tail keeps the account's chunks."""
+    """The account's chunks in its tail."""
 
     def row(self) -> Row:
-        """It as it stands now."""
+        """The row as of now."""
         body = b"\n".join(self.bodies)
         return (self.id, self.account, self.first_seq, self.count, self.accepted_at, body)
 
@@ -70,15 +70,15 @@ class ChunksInMemory:
         self._recent_bytes = 0
 
     def begin(self, chunk: OpenChunk) -> None:
-        """Let the account's reports go into this chunk from now on."""
+        """Put the account's next reports into this chunk."""
         self.growing[chunk.account] = self._unwritten[chunk.id] = chunk
 
     def stop_growing(self) -> None:
-        """The tail is full: what comes now belongs to the next one."""
+        """The tail is full: what comes next belongs to a new one."""
         self.growing.clear()
 
     def write(self, connection: sqlite3.Connection) -> None:
-        """Write what the group has appended, as it is about to be committed."""
+        """Write what the group has appended, just before its commit."""
         if not self._unwritten:
             return
         rows = [chunk.row() for chunk in self._unwritten.values()]
@@ -103,7 +103,7 @@ class ChunksInMemory:
                 del self._recent[chunk]
 
     def get(self, chunk: int) -> Chunk | None:
-        """A chunk by its id, if it is here; one that grows, as it stands now."""
+        """A chunk by its id, if it is in memory; one that grows, as of now."""
         row = self._recent.get(chunk)
         if row is not None:
             return Chunk(*row)
@@ -111,7 +111,7 @@ class ChunksInMemory:
         return None if growing is None else Chunk(*growing.row())
 
     def clear(self) -> None:
-        """Forget everything; what was not committed is gone."""
+        """Forget everything, including what was not committed."""
         self.growing.clear()
         self._unwritten.clear()
         self._recent.clear()

@@ -23,7 +23,7 @@ _Claimed = tuple[AccountState, Push]
 
 
 class _Send(msgspec.Struct, gc=False):
-    """What an account sends in its turn: a push that waits, or a range to cut."""
+    """What an account sends in its turn: a waiting push, or a range to cut."""
 
     state: AccountState
     push: Push | None
@@ -34,7 +34,7 @@ class _Send(msgspec.Struct, gc=False):
 
 
 class Claims:
-    """Which pushes are being sent, and by whose turn."""
+    """Claims pushes, and gives claims back."""
 
     def __init__(
         self, connection: sqlite3.Connection, log: ReportLog, pushes: Pushes, turns: Turns
@@ -125,7 +125,7 @@ class Claims:
         else:
             first, end = push.first_seq, push.end_seq
             if push.attempts:
-                cap = None  # it was sent as it is, and stays as it is
+                cap = None  # it was sent like this, and must not change
         chunks = self._log.chunk_ids(self._connection, state.id, first, end)
         return _Send(state, push, first, end, chunks, cap)
 
@@ -185,7 +185,7 @@ class Claims:
         return len(found)
 
     def any_over(self, now: Milliseconds) -> bool:
-        """Is the lease of a claim over?"""
+        """Whether the lease of any claim is over."""
         return any(push.claimed_until <= now for _, push in self._pushes.claimed.values())
 
     def _free(self, state: AccountState, push: Push) -> None:
@@ -211,7 +211,7 @@ class Claims:
 
 
 def _handed_out(state: AccountState, push: Push, fragments: bytes, *, suspect: bool) -> ClaimedPush:
-    # The row of progress is not written: at load, the cursor is corrected by this push.
+    # The progress row is not written: at load, this push corrects the cursor.
     assert push.token is not None
     return ClaimedPush(
         id=push_id.show(push.id),
@@ -239,12 +239,12 @@ def _check(send: _Send, held: Sequence[Chunk]) -> None:
     if found != end - first:
         raise StoreBroken(
             f"the store is damaged: of the reports {first} to {end - 1} of"
-            f" {send.state.account} only {found} are there, the others are missing"
+            f" {send.state.account} only {found} are left, the others are missing"
         )
 
 
 def _fragments(send: _Send, held: Sequence[Chunk]) -> tuple[bytes, int]:
-    """What is sent in a turn, and how many reports that is under the byte cap."""
+    """What is sent in a turn, and how many reports fit under the byte cap."""
     first, end = send.first_seq, send.end_seq
     if len(held) == 1:
         fragments = held[0].part(first, end)

@@ -1,9 +1,9 @@
 """Group commit: many verbs, one transaction, one fsync.
 
-Statements run on the event loop's thread and only COMMIT runs in a thread of its own. The
-other way round, with the statements in a thread, each of them asks for the interpreter lock
-anew and waits up to a switch interval for it while the loop is busy: measured, 1,000 inserts
-take twice as long, and up to 2 s where the other core is free (docs/design.md).
+Statements run on the event loop's thread, and only COMMIT runs in a separate thread. If the
+statements ran in a thread, each would have to ask for the interpreter lock again, and wait up to a
+switch interval for it while the loop is busy: measured, 1,000 inserts take twice as long, and up
+to 2 s where the other core is free (docs/design.md).
 """
 
 import asyncio
@@ -30,7 +30,7 @@ _SLICE_SECONDS = 0.005
 _GROUP_SECONDS = 0.030
 """Work of a group after which it is committed, however many verbs wait."""
 _RAISED = object()
-"""Stands for the result of a verb that raised what it must not."""
+"""Marks the result of a verb that raised an unexpected error."""
 
 
 @dataclass(slots=True)
@@ -44,16 +44,16 @@ class GroupCommit:
     """Runs verbs inside grouped transactions and answers each after its group's fsync.
 
     A verb that raises :class:`InputError` must have changed nothing; it fails alone. Any
-    failure of the database fails the whole group: it is rolled back, and ``reload`` rebuilds
-    the memory from the disk. So does a defect of a verb, which gets its own error. Whatever
-    else happens to the writer breaks the store: nobody is left waiting for an answer.
+    database failure fails the whole group: it is rolled back, and ``reload`` rebuilds the memory
+    from the disk. So does a defect in a verb, which gets its own error. Anything else that happens
+    to the writer breaks the store: nobody is left waiting for an answer.
 
     :param before_commit: writes what the verbs left dirty in memory, in the same transaction.
     :param reload: rebuilds the hot state from disk after a roll-back.
     :param probe_seconds: after a failed commit nothing is tried for this long; then one harmless
         write decides.
     :param between: asked between groups; what it returns is run in the commit thread, before
-        the connection is used again. Any error of it breaks the store.
+        the connection is used again. Any error in it breaks the store.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class GroupCommit:
                 try:
                     await self._group()
                     await self._run_between()
-                    # Those who were answered ask for what comes next: it joins the next group.
+                    # Callers that were answered ask for more: that joins the next group.
                     await asyncio.sleep(0)
                 except Exception as error:
                     _log.exception("the writer failed unexpectedly")
@@ -123,7 +123,7 @@ class GroupCommit:
                 return
 
     def _ended(self, _: asyncio.Task[None]) -> None:
-        """The last resort: a writer that is gone leaves nobody waiting."""
+        """The last resort: if the writer is gone, nobody is left waiting."""
         if self._closing and not self._verbs and not self._group_verbs:
             return
         self._break("the writer has ended")
@@ -155,7 +155,7 @@ class GroupCommit:
             await self._execute(done, started)
             self._before_commit()
             written = self._connection.total_changes != before
-            if not written:  # nothing to wait for the disk for
+            if not written:  # no need to wait for the disk
                 self._transactions.roll_back()
             else:
                 await self._thread.run(self._transactions.commit)
@@ -169,7 +169,7 @@ class GroupCommit:
             self._fail_all()
             return
         except Exception as error:  # a defect of ours must not take the writer down with it
-            _log.exception("a verb failed unexpectedly")
+            _log.exception("a call failed unexpectedly")
             self._transactions.roll_back()
             self._rebuild("a call failed unexpectedly; nothing of its group is stored")
             self._answer_failed(done, error)
@@ -216,13 +216,13 @@ class GroupCommit:
                 turn = time.perf_counter()
 
     def _probe(self) -> bool:
-        """True when commits may be tried; after a failure, find out with a write of no effect."""
+        """Whether commits may be tried; after a failure, a write without effect finds out."""
         if self._failed_at is None:
             return True
         if time.monotonic() - self._failed_at < self._probe_seconds:
             return False
         try:
-            # As much as a group may need, so that one that passes is not refused again at once.
+            # As much as a group may need, so that passing means that the next group fits.
             self._transactions.begin()
             self._connection.execute(
                 "INSERT OR REPLACE INTO secrets VALUES ('probe', zeroblob(262144))"
@@ -245,7 +245,7 @@ class GroupCommit:
         self._rebuild(str(error))
 
     def _rebuild(self, failure: str) -> None:
-        """Go back to what is on disk, and pause; from the end of it, however long it takes."""
+        """Return to what is on disk, then pause; the pause starts when that is done."""
         self._failure = failure
         if self._transactions.broken is None:
             self._reload()

@@ -1,4 +1,4 @@
-"""The directory of accounts: found by name and by number, listed, created, changed, deleted."""
+"""The directory of accounts: find by name or number, list, create, change, delete."""
 
 import sqlite3
 from bisect import bisect_left, bisect_right, insort
@@ -19,11 +19,11 @@ from statuspush.store.sqlite.pushes import Pushes
 from statuspush.store.sqlite.turns import Turns
 
 LOOKED_AT = 2000
-"""Accounts that one call looks at for a page, or for a figure before others get a turn."""
+"""Accounts looked at in one go, for a page or a figure, before others get a turn."""
 
 
 class Directory:
-    """All accounts, as they are in memory. What changes them runs inside a group's transaction."""
+    """All accounts, in memory. Changes run inside a group's transaction."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Directory:
         self._names: list[str] = []
 
     def load(self) -> Sequence[AccountState]:
-        """Read all accounts and their pushes under way anew."""
+        """Reread all accounts and their pushes under way."""
         states = load_accounts(self._connection, self._journal.load(), self._totals, self.kinds)
         self.by_id = {state.id: state for state in states}
         self.by_name = {state.account: state for state in states}
@@ -54,7 +54,7 @@ class Directory:
         return states
 
     def find(self, account: str) -> AccountState:
-        """The account of that name; :class:`~statuspush.store.base.UnknownAccount` without one."""
+        """The account of that name; raises :class:`~statuspush.store.base.UnknownAccount`."""
         state = self.by_name.get(account)
         if state is None:
             raise UnknownAccount(account)
@@ -68,7 +68,7 @@ class Directory:
     def page(
         self, after: str | None, limit: int, only: AccountFilter | None
     ) -> tuple[list[AccountState], str | None]:
-        """A page by name, and the name after which the next begins; see
+        """A page by name, and the name after which the next one begins; see
         :meth:`statuspush.store.contracts.Accounts.list_accounts`.
         """
         names = self._names

@@ -66,7 +66,7 @@ _log = structlog.get_logger("store")
 
 
 class SqliteStore:
-    """See :class:`statuspush.store.contracts.Store`; what each verb promises is written there.
+    """See :class:`statuspush.store.contracts.Store` for what each verb promises.
 
     Made by :meth:`open`.
     """
@@ -134,14 +134,14 @@ class SqliteStore:
         sizes: Sizes | None = None,
         kinds: Mapping[str, Kind[Any]] = KINDS,
     ) -> "SqliteStore":
-        """Open or create the file, migrate it, and read what has to be in memory.
+        """Open or create the file, migrate it, and read what must be in memory.
 
         To be called in a running event loop. Raises
         :class:`~statuspush.core.errors.StoreRefused`.
 
-        :param kinds: what accounts may be of, by name.
+        :param kinds: the kinds that accounts may have, by name.
         """
-        # SQLite puts the files beside it where the link leads, not where the link is.
+        # For a symbolic link, SQLite puts the other files beside its target, not beside the link.
         path = Path(database).resolve()
         lock = FileLock(path)
         with ExitStack() as undo:
@@ -179,8 +179,8 @@ class SqliteStore:
             self._turns.consider(state, self._now)
 
     def _renew_trust(self) -> None:
-        """A person's word from before the start holds until the outcome of a claim after it."""
-        # By a clock that was set back, claims might have lower tokens than those before.
+        """What a person said before the start holds until the outcome of a later claim."""
+        # After the clock was set back, claims might get lower tokens than earlier ones.
         self._connection.execute("BEGIN IMMEDIATE")
         for state in self._accounts.by_id.values():
             if state.standing.trusted_since:
@@ -189,7 +189,7 @@ class SqliteStore:
         self._connection.execute("COMMIT")
 
     def _write_rest(self) -> None:
-        """Write what the verbs of a group left in memory, before it is committed."""
+        """Write what a group's verbs left in memory, before it is committed."""
         self._log.memory.write(self._connection)
         if self._dirty:
             self._journal.add([state.progress for state in self._dirty])
@@ -378,7 +378,7 @@ class SqliteStore:
     async def _in_slices(
         self, work: Callable[[Place | None], tuple[Redriven, Place | None]]
     ) -> Redriven:
-        """A slice in each commit, so that a redrive of a million pushes holds nobody up."""
+        """One slice per commit, so that a redrive of a million pushes holds nobody up."""
         redriven, place = await self._commit.run(partial(work, None))
         self._there_may_be_work()
         while place is not None:

@@ -1,8 +1,8 @@
-"""What the engine has in memory of an account: its settings, its progress, its pushes under way.
+"""An account in the engine's memory: its settings, its progress, its pushes under way.
 
-Everything here is bounded by accounts and by pushes under way, never by reports that wait: those
-stay on disk, between ``cursor`` and ``next_seq``. It is rebuilt from disk at open. The fields are
-changed by the methods of this module alone.
+Everything here is bounded by the numbers of accounts and of pushes under way, never by waiting
+reports: those stay on disk, between ``cursor`` and ``next_seq``. It is rebuilt from disk at open.
+Only the methods of this module change the fields.
 """
 
 import heapq
@@ -47,7 +47,7 @@ class AccountState:
     totals: Totals
     revision: int = 1
     off: bool = field(init=False)
-    """Its interface is off."""
+    """Whether its interface is off."""
     under_way: dict[int, Push] = field(default_factory=dict)
     """Pushes that wait or are being sent, by id."""
     in_flight: int = 0
@@ -55,15 +55,15 @@ class AccountState:
     reports_under_way: int = 0
     reports_in_flight: int = 0
     _fresh: list[Due] = field(default_factory=list)
-    """Heap of pushes that wait and never failed."""
+    """Heap of waiting pushes that never failed."""
     _retries: list[Due] = field(default_factory=list)
     """Heap of pushes that wait for a retry."""
     _oldest: list[tuple[Milliseconds, int]] = field(default_factory=list)
-    """Heap of (accepted, id) of pushes that wait."""
+    """Heap of (accepted, id) of waiting pushes."""
     queued: bool = False
-    """It stands in a queue of :class:`~statuspush.store.sqlite.turns.Turns`."""
+    """Whether it is in a queue of :class:`~statuspush.store.sqlite.turns.Turns`."""
     queued_suspect: bool = False
-    """That queue is the one of suspect endpoints."""
+    """Whether that queue is the one for suspect endpoints."""
     noted_due: Milliseconds | None = None
 
     def __post_init__(self) -> None:
@@ -71,12 +71,12 @@ class AccountState:
 
     @property
     def standing(self) -> Standing:
-        """What is known of its endpoint."""
+        """What is known about its endpoint."""
         return self.progress.standing
 
     @property
     def uncut(self) -> int:
-        """Reports that are in no push, whether they will be or not."""
+        """Reports that are in no push, whether or not they will be."""
         return self.progress.next_seq - self.progress.cursor
 
     @property
@@ -116,7 +116,7 @@ class AccountState:
         self.totals.sending += 1
 
     def pass_over(self, end: int) -> int:
-        """Reports below ``end`` go into no push any more; return how many of them waited."""
+        """Keep reports below ``end`` out of any push; return how many of them waited."""
         first = self.progress.cursor
         if first >= end:
             return 0
@@ -146,7 +146,7 @@ class AccountState:
         heapq.heappush(self._oldest, (push.accepted_at, push.id))
 
     def claim(self, push: Push) -> None:
-        """A push that waited is being sent."""
+        """A waiting push is now being sent."""
         self._drop(self.under_way[push.id])
         self._hold(push)
         self._begin(push)
@@ -172,21 +172,21 @@ class AccountState:
             self._count(push)
 
     def end(self, push: Push) -> None:
-        """A push that waited has ended."""
+        """A waiting push has ended."""
         self._drop(self.under_way[push.id])
         self._count(push)
 
     def remove(self, push: Push) -> None:
-        """A push that waited is gone with its reports."""
+        """A waiting push is gone with its reports."""
         self._drop(push)
 
     def cover(self, push: Push) -> None:
-        """A push that is not to be sent has the reports that were in none."""
+        """A push that is not to be sent takes the reports that were in none."""
         self.pass_over(push.end_seq)
         self._count(push)
 
     def holds(self, seq: int) -> bool:
-        """Does that report wait, or is it being sent? From any thread."""
+        """Whether that report waits or is being sent. From any thread."""
         if self.off:
             return False
         if seq >= self.progress.cursor:
@@ -194,7 +194,7 @@ class AccountState:
         return any(p.first_seq <= seq < p.end_seq for p in list(self.under_way.values()))
 
     def overtake(self, final: State, reports: int) -> None:
-        """Reports of a push in a final state are in newer pushes, and are counted there."""
+        """Reports of a push in a final state are in newer pushes and counted there."""
         self.progress.count(final, pushes=0, reports=-reports)
 
     def forget(self) -> None:
@@ -207,7 +207,7 @@ class AccountState:
         self._retries.clear()
         self._oldest.clear()
         self.in_flight = self.reports_under_way = self.reports_in_flight = 0
-        # It may still stand in a queue.
+        # It may still be in a queue.
         self.change(replace(self.settings, mode=Mode.OFF), self.revision)
 
     def _hold(self, push: Push) -> None:
@@ -233,7 +233,7 @@ class AccountState:
     # what is next
 
     def may_claim(self) -> bool:
-        """May another push be claimed?"""
+        """Whether another push may be claimed."""
         settings = self.settings
         return turn.may_claim(
             mode=settings.mode,
@@ -257,12 +257,12 @@ class AccountState:
         )
 
     def retry_due_at(self) -> Milliseconds | None:
-        """When the first of its pushes that wait is due."""
+        """When the first of its waiting pushes is due."""
         first = [due[0] for due in (self._top(self._retries), self._top(self._fresh)) if due]
         return first[0] if first and self.standing.failing else min(first, default=None)
 
     def oldest_waiting_at(self) -> Milliseconds | None:
-        """When the oldest report in a push that waits was accepted."""
+        """When the oldest report in a waiting push was accepted."""
         heap = self._oldest
         while heap:
             accepted_at, push_id = heap[0]
@@ -278,5 +278,5 @@ class AccountState:
             push = self.under_way.get(push_id)
             if push is not None and push.state is State.WAITING and push.due_at == due_at:
                 return heap[0]
-            heapq.heappop(heap)  # gone, claimed, or due at another time by now
+            heapq.heappop(heap)  # gone, claimed, or with another due time by now
         return None

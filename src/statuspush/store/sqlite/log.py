@@ -1,8 +1,8 @@
-"""The log: reports as chunks in the order of acceptance, each sid once an account.
+"""The log: reports as chunks in the order of acceptance, each sid once per account.
 
 A chunk is a row of up to 500 reports of one account, and rows are only appended: no index is
-updated on the way of a report. What is needed to find chunks again is kept in memory for the
-end of the log (tail.py) and sorted in bulk behind it (runs.py).
+updated on the hot path of a report. What is needed to find chunks again is kept in memory for the
+end of the log (tail.py) and sorted in bulk for the rest (runs.py).
 """
 
 import sqlite3
@@ -25,11 +25,11 @@ from statuspush.store.sqlite.sizes import Sizes
 from statuspush.store.sqlite.tail import Tail
 
 _LOADED_TOGETHER: Final = 20
-"""Chunks read in one go at open: what is not for each of them by itself costs nothing then."""
+"""Chunks read in one go at open, so that the fixed cost per read hardly counts."""
 
 
 class ReportLog:
-    """What there is of the log, on disk and in memory, and how to read it."""
+    """The log, on disk and in memory, and how to read it."""
 
     def __init__(self, connection: sqlite3.Connection, sizes: Sizes) -> None:
         self._connection = connection
@@ -40,7 +40,7 @@ class ReportLog:
         self.memory = ChunksInMemory()
 
     def load_runs(self) -> None:
-        """Read the filters of all runs, unless they are known: they are after a roll-back."""
+        """Read the filters of all runs, unless they are known, as after a roll-back."""
         stored = dict(self._connection.execute("SELECT id, reports FROM runs"))
         if stored == self._run_reports:
             return
@@ -49,9 +49,9 @@ class ReportLog:
         self._run_reports = stored
 
     def adopt_run(self, run: int, content: Run, column: int) -> None:
-        """The oldest tail is stored as a run: look there for it from now on.
+        """The oldest tail is stored as a run: use that from now on.
 
-        :param column: of the filter, where the run's bits are already.
+        :param column: the filter's column that already has the run's bits.
         """
         self.filter.assign(run, column)
         self._run_reports[run] = content.reports
@@ -68,7 +68,7 @@ class ReportLog:
         return sum(self._run_reports.values()) + sum(tail.reports for tail in self.tails)
 
     def load_tails(self, states: Mapping[int, AccountState], now: Milliseconds) -> None:
-        """Rebuild the tails from the rows behind the last run, and correct ``next_seq`` by them."""
+        """Rebuild the tails from the rows after the last run, and correct ``next_seq`` by them."""
         self.memory.clear()
         first = self._connection.execute(
             "SELECT coalesce(max(last_chunk), 0) + 1 FROM runs"
@@ -85,7 +85,7 @@ class ReportLog:
     def _load(
         self, chunks: Sequence[Chunk], states: Mapping[int, AccountState], now: Milliseconds
     ) -> None:
-        """Take in the next rows of the log."""
+        """Load the next rows of the log."""
         tail = self.open_tail()
         for chunk in chunks:
             tail.skip_to(chunk.id)
@@ -108,13 +108,13 @@ class ReportLog:
         tail.add_reports(keys, marks, ids, counts, max(times))
 
     def open_tail(self) -> Tail:
-        """The tail that takes in what comes next."""
+        """The tail that takes what comes next."""
         if self.tails[-1].full:
             self.close_tail()
         return self.tails[-1]
 
     def close_tail(self) -> None:
-        """Begin a new tail; the one before does not change any more and can be sorted."""
+        """Begin a new tail; the previous one no longer changes and can be sorted."""
         if self.tails[-1].reports:
             self.tails.append(Tail(self.tails[-1].next_chunk, self._sizes.run_reports))
             self.memory.stop_growing()
@@ -141,7 +141,7 @@ class ReportLog:
     def read(self, connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Chunk]:
         """Chunks by id, in one query for those not in memory; removed ones are missing.
 
-        Only the writer's connection is answered from memory, where there may be chunks that
+        Only the writer's connection is answered from memory, because that may have chunks that
         are not committed yet.
         """
         found: dict[int, Chunk] = {}
@@ -175,7 +175,7 @@ class ReportLog:
         )
 
     def of_accounts(self, ids: Iterable[int], accounts: Collection[int]) -> set[int]:
-        """Those of these chunks in runs that are of one of the accounts; reads no bodies."""
+        """Which of these chunks in runs belong to one of the accounts; reads no bodies."""
         rows = self._connection.execute(
             "SELECT c.id, c.account"
             " FROM json_each(?) AS wanted CROSS JOIN chunks AS c ON c.id = wanted.value",
@@ -184,7 +184,7 @@ class ReportLog:
         return {chunk for chunk, account in rows if account in accounts}
 
     def accepted(self, account: int, seqs: Sequence[int]) -> dict[int, Milliseconds]:
-        """When reports of an account were accepted, as far as they are committed; for the writer.
+        """When reports of an account were accepted, if they are committed; for the writer.
 
         :param seqs: in order.
         """
@@ -218,7 +218,7 @@ class ReportLog:
 
 
 def _keys(chunks: Sequence[Chunk], states: Mapping[int, AccountState]) -> bytes:
-    """The fingerprints of all reports of chunks; nobody looks for those of a deleted account."""
+    """The fingerprints of all reports in chunks; blank for deleted accounts, never searched."""
     keys = []
     for kind, group in groupby(chunks, lambda chunk: _kind_of(chunk, states)):
         some = list(group)

@@ -1,4 +1,4 @@
-"""Answers to people's questions, read from a connection and in a thread of their own."""
+"""Look-ups for people, on a separate connection and thread."""
 
 import json
 import sqlite3
@@ -161,17 +161,17 @@ class Reader:
     ) -> list[ReportHistory]:
         """Reports of these accounts with that key, newest first, each with its pushes.
 
-        :param places: where their kinds have the key among their search keys.
+        :param places: the position of the key among the search keys of their kinds.
         """
         wanted = [fingerprint(value)]
-        # Tails first: one that becomes a run meanwhile is seen twice rather than not at all.
+        # Tails first: one that becomes a run meanwhile is seen twice instead of never.
         tails = list(self._log.tails)
         chunk_ids: set[int] = set()
         for place in places:
             chunk_ids.update(c for _, c in find_in_runs(self._connection, place, wanted))
             chunk_ids.update(*(tail.chunks_with(place, wanted) for tail in tails))
         found: list[_Found] = []
-        # A number called often is in many chunks: the newest ones suffice for a page.
+        # A number that is called often is in many chunks: the newest ones suffice for a page.
         newest_first = sorted(chunk_ids, reverse=True)
         for start in range(0, len(newest_first), _CHUNKS_A_READ):
             page = newest_first[start : start + _CHUNKS_A_READ]
@@ -218,7 +218,7 @@ class Reader:
         ]
 
     def _near(self, found: Sequence[_Found]) -> list[tuple[int, int]]:
-        """(place in ``found``, id) of the pushes that may hold these reports."""
+        """(position in ``found``, id) of the pushes that may hold these reports."""
         places: dict[int, list[int]] = {}
         for place, report in enumerate(found):
             places.setdefault(report.account, []).append(place)

@@ -1,4 +1,4 @@
-"""Outcomes: the core says what a push and its endpoint's standing become; here it is written."""
+"""Outcomes: the core decides what a push and its endpoint's standing become; this writes it."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What is told of an account: its settings, counts, and how its endpoint does."""
+"""The overview of an account: its settings, counts, and the health of its endpoint."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from statuspush.store.sqlite.log import ReportLog
 
 
 class Overview:
-    """Describes accounts from the hot state; what is not in it is read and kept."""
+    """Describes accounts from the hot state; what is missing there is read and kept."""
 
     def __init__(self, connection: sqlite3.Connection, log: ReportLog) -> None:
         self._connection = connection
@@ -19,7 +19,7 @@ class Overview:
         self._oldest: dict[int, tuple[int, Milliseconds]] = {}
 
     def stale(self, states: Sequence[AccountState]) -> list[AccountState]:
-        """Those of which it is not known when the report at their cursor was accepted."""
+        """Accounts for which it is unknown when the report at their cursor was accepted."""
         return [
             state
             for state in states
@@ -27,7 +27,7 @@ class Overview:
         ]
 
     def refresh(self, states: Sequence[AccountState]) -> None:
-        """Find when the report at each account's cursor was accepted; one read for all."""
+        """Find out when the report at each account's cursor was accepted; one read for all."""
         chunk_of: dict[AccountState, tuple[int, int]] = {}
         for state in states:
             cursor = state.progress.cursor
@@ -40,14 +40,14 @@ class Overview:
                 self._oldest[state.id] = (cursor, times[chunk])
 
     def oldest_at(self, state: AccountState) -> Milliseconds | None:
-        """When the oldest report of an account that waits was accepted."""
+        """When an account's oldest waiting report was accepted."""
         times = [state.oldest_waiting_at()]
         if state.backlog and state.id in self._oldest:
             times.append(self._oldest[state.id][1])
         return min((at for at in times if at is not None), default=None)
 
     def account(self, state: AccountState) -> Account:
-        """All there is to tell."""
+        """The whole overview."""
         progress, standing = state.progress, state.standing
         delivered, exhausted, cancelled = map(progress.counted, FINAL)
         return Account(

@@ -1,8 +1,8 @@
 """Progress of accounts: where each stands, written as a journal and folded into rows later.
 
-A commit changes the progress of as many accounts as it has pushes in. Rewriting the row of each
-would dirty a page for each. So a commit appends one entry with all of them, and now and then the
-entries are folded: every account in them has its row written once, however often it changed.
+A commit may change the progress of many accounts. Rewriting the row of each would dirty a page for
+each. So a commit appends one entry with all of them, and now and then the entries are folded: the
+row of every account in them is written once, however often it changed.
 """
 
 import sqlite3
@@ -25,7 +25,7 @@ _AT: Final = {state: index for index, state in enumerate(FINAL)}
 
 
 class Progress(msgspec.Struct, array_like=True, gc=False):
-    """Where one account stands. A journal entry is a list of these."""
+    """The progress of one account. A journal entry is a list of these."""
 
     account: int
     next_seq: int = 1
@@ -41,7 +41,7 @@ class Progress(msgspec.Struct, array_like=True, gc=False):
     """Reports in them, each counted in its newest push."""
     standing: Standing = NEW
     learned_max_bytes: int | None = None
-    """Largest body that the endpoint was found to take."""
+    """Largest body that the endpoint is known to take."""
 
     def count(self, final: State, *, pushes: int, reports: int) -> None:
         """Count pushes and reports in a final state; negative when they are gone."""
@@ -59,7 +59,7 @@ _decode: Final = msgspec.msgpack.Decoder(list[Progress]).decode
 
 @dataclass(slots=True)
 class _Fold:
-    """Accounts whose rows are being written, and the last entry that these rows make obsolete."""
+    """Accounts whose rows are being written, and the last entry that they make obsolete."""
 
     accounts: list[int]
     last: int
@@ -111,15 +111,14 @@ class ProgressJournal:
 
     @property
     def to_fold(self) -> bool:
-        """Is there anything to fold now?"""
+        """Whether there is anything to fold now."""
         return self._fold is not None or self._bytes >= self._fold_bytes
 
     def fold(self, progress: Callable[[int], Progress | None]) -> None:
         """Write the next rows; :attr:`to_fold` says whether there are more.
 
-        :param progress: where an account stands by the memory, None if it is deleted. Changes of
-            the running transaction are in an entry behind :attr:`_last`, which is read after the
-            row.
+        :param progress: an account's progress in memory, None if it is deleted. Changes by the
+            running transaction are in an entry after :attr:`_last`, which is read after the row.
         """
         fold = self._fold
         if fold is None:
@@ -145,7 +144,7 @@ class ProgressJournal:
         )
 
     def forget(self, account: int) -> None:
-        """An account is deleted. What the journal has of it is passed over from now on."""
+        """An account is deleted. Its journal entries are ignored from now on."""
         self._connection.execute("DELETE FROM progress WHERE account = ?", (account,))
         self._touched.discard(account)
 

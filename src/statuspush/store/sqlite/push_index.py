@@ -1,7 +1,7 @@
 """Which pushes an account has: the recent ones in memory, the others in a directory on disk.
 
-As with the log (tail.py, runs.py), nothing is sorted by account on the way of a push. When enough
-pushes have gathered, they are written in bulk: a row for each account.
+As with the log (tail.py, runs.py), nothing is sorted by account on the hot path of a push. When
+enough pushes have gathered, they are written in bulk: one row per account.
 """
 
 import sqlite3
@@ -25,7 +25,7 @@ Row = tuple[int, int, int, int, int, bytes]
 
 
 class RecentPushes:
-    """Pushes in the order in which they were written, with their accounts and first seqs."""
+    """Pushes in the order in which they were written, with account and first seq."""
 
     def __init__(self) -> None:
         self._pushes = array("Q")
@@ -36,16 +36,16 @@ class RecentPushes:
         return len(self._pushes)
 
     def add(self, rows: Iterable[Sequence[Any]]) -> None:
-        """Take in rows that begin with push, account and first seq."""
+        """Add rows that begin with push, account and first seq."""
         for row in rows:
-            # In this order for a reader in another thread, which goes by pushes.
+            # In this order because of readers in other threads, which go by pushes.
             self._seqs.append(row[2])
             self._accounts.append(row[1])
             self._pushes.append(row[0])
 
     def of(self, account: int) -> _Entries:
         """The entries of an account by id; from any thread."""
-        # Copies: an array that lends its memory cannot grow meanwhile.
+        # Copies: an array cannot grow while its memory is borrowed.
         pushes = np.frombuffer(self._pushes.tobytes(), np.uint64)
         accounts = np.frombuffer(self._accounts.tobytes(), np.uint64)[: len(pushes)]
         at = np.flatnonzero(accounts == account)
@@ -56,7 +56,7 @@ class RecentPushes:
         return entries
 
     def after(self, count: int) -> "RecentPushes":
-        """All but the first so many."""
+        """All but the first ``count``."""
         rest = RecentPushes()
         rest._seqs = self._seqs[count:]
         rest._accounts = self._accounts[count:]
@@ -64,7 +64,7 @@ class RecentPushes:
         return rest
 
     def sorted_rows(self, count: int) -> list[Row]:
-        """Rows of the directory for the first so many; CPU only."""
+        """Rows of the directory for the first ``count``; CPU only."""
         pushes = np.array(self._pushes[:count], np.uint64)
         accounts = np.array(self._accounts[:count], np.uint64)
         order = np.lexsort((pushes, accounts))
@@ -106,7 +106,7 @@ class PushIndex:
         self, connection: sqlite3.Connection, account: int, below: int
     ) -> Iterator[list[int]]:
         """Ids of an account's pushes below an id, newest first, some at a time."""
-        # Recent ones first: what goes into the directory meanwhile is passed over there.
+        # Recent ones first: what moves into the directory meanwhile is skipped there.
         recent = self.recent.of(account)["push"]
         yield from _pieces(recent[recent < below][::-1], self._piece)
         below = min(below, int(recent[0])) if len(recent) else below
@@ -139,9 +139,9 @@ class PushIndex:
     def holding(
         self, connection: sqlite3.Connection, account: int, ranges: Sequence[Range]
     ) -> list[set[int]]:
-        """For each range of seqs, ids of the account's pushes that may hold some of it.
+        """For each range of seqs, the ids of the account's pushes that may overlap it.
 
-        Only pushes of at most 500 reports: those that are longer are few, and have an index.
+        Only pushes of at most 500 reports: the few longer ones have an index.
         """
         held = [self.recent.of(account)]
         lowest = min(first for first, _ in ranges) - _LONGEST_PUSH
@@ -159,10 +159,10 @@ class PushIndex:
 
 
 class DirectoryStep:
-    """Writes recent pushes into the directory in steps; what makes it count comes last.
+    """Writes recent pushes into the directory in steps; the last one makes it valid.
 
-    Made while no verb runs: every id that was given is among the recent ones by then, and those
-    that come are higher. Making it takes CPU only, in any thread.
+    Made while no verb runs: by then every id that was given is among the recent ones, and later
+    ones are higher. Making it takes CPU only, in any thread.
     """
 
     def __init__(self, connection: sqlite3.Connection, recent: RecentPushes, count: int) -> None:
@@ -173,7 +173,7 @@ class DirectoryStep:
         self._written = 0
 
     def step(self, rows: int) -> bool:
-        """Write the next part; False after the last one. Writing a part again does no harm."""
+        """Write the next part; False after the last one. Writing a part twice does no harm."""
         part = self._rows[self._written : self._written + rows]
         self._connection.executemany(
             "INSERT OR REPLACE INTO push_directory VALUES (?, ?, ?, ?, ?, ?)", part
@@ -188,7 +188,7 @@ class DirectoryStep:
         return False
 
     def adopt(self, index: PushIndex) -> None:
-        """The last step is committed: look in the directory from now on."""
+        """The last step is committed: use the directory from now on."""
         if index.recent is self._recent:  # not rebuilt meanwhile
             index.recent = self._recent.after(self._count)
 

@@ -1,7 +1,7 @@
-"""Rows of pushes and of their attempts, a few statements for all pushes of a call.
+"""Rows of pushes and attempts, written with a few statements for all pushes of a call.
 
-The core decides (core/push.py), the memory follows (hot.py), and so do the rows, inside the
-caller's transaction.
+The core decides (core/push.py); the memory (hot.py) and the rows follow, inside the caller's
+transaction.
 """
 
 import sqlite3
@@ -32,14 +32,14 @@ class Pushes:
         self._connection = connection
         self._dirty = dirty
         self.claimed: dict[str, tuple[AccountState, Push]] = {}
-        """Pushes being sent, by the id as it is shown."""
+        """Pushes being sent, by their shown id."""
         self.index = index
         self._last_token = 0
         self._last_id = 0
         self._now: Milliseconds = 0
 
     def load(self, states: Iterable[AccountState]) -> None:
-        """Adopt what was read from disk."""
+        """Take over what was read from disk."""
         self._last_id = self._connection.execute(
             "SELECT coalesce(max(id), 0) FROM pushes"
         ).fetchone()[0]
@@ -52,7 +52,7 @@ class Pushes:
                     continue
                 shown = push_id.show(push.id)
                 known = before.get(shown)
-                # Only this process knows where a push is being sent: that is not on disk.
+                # The URL of a push being sent is known only in this process, not on disk.
                 url = known[1].url if known and known[1].token == push.token else None
                 self.claimed[shown] = (state, replace(push, url=url))
 
@@ -70,7 +70,7 @@ class Pushes:
         return self._last_id
 
     def new_token(self, now: Milliseconds) -> int:
-        """The token of a claim made now: higher than all before, also those of other processes."""
+        """The token of a claim made now: higher than all before, even those of other processes."""
         self._last_token = max(self._last_token + 1, push_id.first_id_at(now))
         return self._last_token
 
@@ -79,7 +79,7 @@ class Pushes:
         self._dirty[state] = None
 
     def stand(self, state: AccountState, standing: Standing) -> None:
-        """The endpoint of an account has this standing now."""
+        """Set the standing of an account's endpoint."""
         state.progress.standing = standing
         self.touched(state)
 
@@ -118,7 +118,7 @@ class Pushes:
         self.index.recent.add(rows)
 
     def add_waiting(self, state: AccountState, pushes: Sequence[Push]) -> None:
-        """Write new pushes that wait."""
+        """Write new waiting pushes."""
         self.insert(pushes)
         for push in pushes:
             state.put(push)
@@ -182,7 +182,7 @@ class Pushes:
         )
 
     def supersede(self, overtaken: Iterable[tuple[AccountState, State, int, int]]) -> None:
-        """Of (account, final state, push), this many reports are in newer pushes from now on.
+        """For (account, final state, push, reports): that many reports are in newer pushes now.
 
         They are counted there, so that each report is counted once.
         """
@@ -204,7 +204,7 @@ class Pushes:
         state.forget()
 
     def remove(self, state: AccountState, pushes: Sequence[Push]) -> None:
-        """Remove pushes that waited, because retention removes all their reports."""
+        """Remove waiting pushes, because retention removes all their reports."""
         for push in pushes:
             state.remove(push)
         ids = [(push.id,) for push in pushes]
@@ -212,8 +212,8 @@ class Pushes:
         self._connection.executemany("DELETE FROM pushes WHERE id = ?", ids)
 
     def shorten(self, state: AccountState, pushes: Sequence[Push]) -> None:
-        """Write where pushes begin that lost their first reports to retention."""
-        # The index keeps where they began before, which is near enough to find them.
+        """Write the new beginning of pushes that lost their first reports to retention."""
+        # The index keeps the old beginning, which is close enough to find them.
         self._connection.executemany(
             "UPDATE pushes SET first_seq = ?, count = ?, accepted_at = ? WHERE id = ?",
             [(push.first_seq, push.count, push.accepted_at, push.id) for push in pushes],
@@ -222,7 +222,7 @@ class Pushes:
             state.put(push)
 
     def cancel(self, state: AccountState, pushes: Iterable[Push]) -> None:
-        """Write pushes that waited and are cancelled now."""
+        """Write waiting pushes as cancelled."""
         rows = []
         for push in pushes:
             state.end(push)
@@ -235,13 +235,13 @@ class Pushes:
     # switching off
 
     def cancel_all(self, state: AccountState, now: Milliseconds) -> None:
-        """Cancel every waiting push of an account, and cover what is not cut yet."""
+        """Cancel every waiting push of an account, and cover what is not yet cut."""
         waiting = [p for p in state.under_way.values() if p.state is State.WAITING]
         self.cancel(state, map(switched_off, waiting))
         self.cover(state, now)
 
     def cover(self, state: AccountState, now: Milliseconds) -> None:
-        """One cancelled push over all reports that are in none: nothing is sent by itself."""
+        """Put all reports that are in no push into one cancelled push, so that none is sent."""
         self.touched(state)
         count = state.uncut
         if not count:

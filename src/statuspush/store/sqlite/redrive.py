@@ -1,4 +1,4 @@
-"""Redrive: a person asks for another round; new pushes over the reports of old ones."""
+"""Redrive: at a person's request, new pushes over the reports of old ones."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -25,13 +25,13 @@ class Place(NamedTuple):
 
     push: int
     seq: int
-    """Of the reports of ``push``, those before are done."""
+    """The reports of ``push`` before this one are done."""
     end: int
-    """Only pushes below this id: not its own, nor what came after it was asked for."""
+    """Only pushes below this id: not its own, nor any made after the request."""
 
 
 class Redrive:
-    """Makes the new pushes of a redrive, a slice a commit."""
+    """Makes the new pushes of a redrive, one slice per commit."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Redrive:
     ) -> tuple[Redriven, Place | None]:
         """One slice of :meth:`statuspush.store.contracts.Redriving.redrive_account`.
 
-        ``place`` is None, then what the last call gave as second value, until that is None.
+        ``place`` is None at first, then the second value of the last call, until that is None.
         """
         self._check_interface(state)
         if place is None:
@@ -103,9 +103,8 @@ class Redrive:
         *,
         whichever: bool = False,
     ) -> tuple[Redriven, Place | None]:
-        """Redrive (push, first, end, superseded) as far as one commit should; the rest's place.
-
-        Of a superseded one, only what is in no newer push, or ``whichever`` push it is in.
+        """Redrive (push, first, end, superseded) as far as fits one commit; also returns the place
+        of the rest. Of a superseded push, only what is in no newer push, or with ``whichever`` all.
         """
         size = state.max_reports
         left = self._sizes.redrive_made * size
@@ -120,7 +119,7 @@ class Redrive:
                 chosen += [part for part in parts if whichever or part.push == push]
             elif first < stop:
                 chosen.append(Covered(first, stop, push))
-            # What does not join the one before begins a push of its own.
+            # A range that does not adjoin the one before begins a new push.
             left -= stop - first if first == joined else -(-(stop - first) // size) * size
             joined = stop
             if stop < end or left <= 0:
@@ -169,9 +168,9 @@ class Redrive:
         return found
 
     def _covered(self, state: AccountState, first: int, end: int) -> list[Covered]:
-        """Which push is the newest for each part of [first, end), if it is at rest.
+        """The newest push for each part of [first, end), if it is not under way.
 
-        Not one all of whose reports were in newer pushes: retention removed these with them.
+        Not one whose reports were all in newer pushes: retention removed those with them.
         """
         if first >= end:
             return []
@@ -179,7 +178,7 @@ class Redrive:
         pushes = self._connection.execute(
             "SELECT p.id, p.first_seq, p.first_seq + p.count, p.superseded"
             " FROM json_each(:near) AS near CROSS JOIN pushes AS p ON p.id = near.value"
-            # Those without limit of length: cancelled while the interface was off.
+            # Pushes without a length limit: cancelled while the interface was off.
             " UNION SELECT id, first_seq, first_seq + count, superseded"
             " FROM pushes INDEXED BY pushes_given_up"
             " WHERE account = :account AND state IN ('exhausted', 'cancelled') AND count > 500"
@@ -214,9 +213,9 @@ class Redrive:
             )
 
     def _make(self, state: AccountState, parts: Sequence[Covered], now: Milliseconds) -> Redriven:
-        """New pushes over these parts, in order; neighbours are joined into full ones."""
+        """Make new pushes over these parts, in order; neighbours are joined into full ones."""
         size = state.max_reports
-        # Retention removed what is before.
+        # Retention removed what came before.
         kept = self._log.first_kept(self._connection, state.id) or state.progress.next_seq
         parts = [
             Covered(max(part.first, kept), part.end, part.push) for part in parts if part.end > kept

@@ -1,7 +1,7 @@
-"""Retention: runs of the log and pushes are removed from the old end, in bounded steps.
+"""Retention: removes runs of the log and pushes from the old end, in bounded steps.
 
-Each step is small enough to share a commit with accepting; killed between two steps, the next
-process goes on where this one stopped.
+Each step is small enough to share a commit with accepting; if this process is killed between two
+steps, the next one continues there.
 """
 
 import sqlite3
@@ -28,12 +28,12 @@ _CHUNK_STEP: Final = 500
 _BLOCK_STEP: Final = 64
 _PUSH_STEP: Final = 1000
 _AHEAD: Final[Milliseconds] = 60_000
-"""A clock that was less ahead at an earlier start is not worth a warning."""
+"""A smaller lead of an earlier process's clock is not worth a warning."""
 _log = structlog.get_logger("store")
 
 
 class Retention:
-    """Does a step a call."""
+    """Does one step per call."""
 
     def __init__(
         self,
@@ -51,13 +51,13 @@ class Retention:
         self._gone: int | None = None
 
     def look_at_the_clock(self, now: Milliseconds) -> None:
-        """Warn at open of a clock that was ahead while an earlier process ran."""
-        # Nothing stored is corrected by this clock: it might be the one that is wrong.
+        """Warn at open if the clock was ahead while an earlier process ran."""
+        # Stored times are not corrected by this clock: it might be the wrong one.
         ahead = push_id.created_at(self._pushes.last_id) - now
         if ahead > _AHEAD:
             _log.warning(
-                "the clock is behind that of the newest push: if it was ahead before, new pushes"
-                " are shown as created then until that time has come, since ids only rise",
+                "the clock is behind the time of the newest push: if it was ahead before, new"
+                " pushes are shown as created at that time until it has come, since ids only rise",
                 behind_ms=ahead,
             )
 
@@ -69,14 +69,14 @@ class Retention:
         removed = self._remove_pushes(states, keep_from, now)
         if removed:
             return Swept(more=True, pushes_removed=removed)
-        # Always the oldest run: a clock set back must not take the log apart in the middle.
+        # Always the oldest run: a clock set back must not make a hole in the log.
         row = self._connection.execute(
             "SELECT newest_at, id, first_chunk, last_chunk FROM runs ORDER BY id LIMIT 1"
         ).fetchone()
         if row is None:
             return Swept(more=False)
         newest_at, run, first_chunk, last_chunk = row
-        if newest_at > now:  # the clock was ahead: it is older than what came after it
+        if newest_at > now:  # the clock was ahead: this is older than what came after it
             newest_at = self._newest_at_after(run, now)
         if newest_at >= keep_from:
             return Swept(more=False)
@@ -87,7 +87,7 @@ class Retention:
         )
 
     def adopt(self) -> None:
-        """The step is committed: forget the run of which nothing is left."""
+        """The step is committed: forget the run if nothing of it is left."""
         if self._gone is not None:
             self._log.drop_run(self._gone)
             self._gone = None
@@ -123,12 +123,12 @@ class Retention:
     def _old_pushes(
         self, keep_from: Milliseconds, now: Milliseconds
     ) -> list[tuple[int, int, str, int]]:
-        """(id, account, state, reports counted in it) of the oldest ones, if they are too old."""
+        """(id, account, state, reports counted in it) of the oldest pushes, if too old."""
         first = self._connection.execute("SELECT min(id) FROM pushes").fetchone()[0]
         end = push_id.first_id_at(keep_from)
         if first is not None and first > push_id.first_id_at(now + 1):
-            # Made after the clock had been ahead, they have ids of that time, which say nothing.
-            # All up to one that is too old are.
+            # Made after the clock had been ahead, they have ids of that time, which mean nothing.
+            # All pushes up to one that is too old are too old.
             end = (
                 1
                 + self._connection.execute(
@@ -151,7 +151,7 @@ class Retention:
     def _remove_directory(
         self, states: dict[int, AccountState], first_chunk: int, now: Milliseconds
     ) -> Swept | None:
-        """Take the reports of accounts out of their pushes; None if all of the run's are."""
+        """Take the reports of accounts out of their pushes; None once all of the run's are."""
         sending: dict[int, int] = {}
         for _, push in self._pushes.claimed.values():
             sending[push.account] = min(push.first_seq, sending.get(push.account, push.first_seq))
@@ -165,7 +165,7 @@ class Retention:
             if state is not None:
                 expired += self._expire_uncut(state, end)
                 if sending.get(account, end) < end:
-                    held = True  # they stay until the outcome is there
+                    held = True  # they stay until their outcome is known
                     continue
                 old = (push for push in state.under_way.values() if push.first_seq < end)
                 pushes = list(islice(old, left + 1))
@@ -200,7 +200,7 @@ class Retention:
         return Swept(more=True, reports_removed=removed)
 
     def _remove_blocks(self, run: int) -> Swept:
-        """Remove blocks of the run, and at last the run."""
+        """Remove blocks of the run, and finally the run."""
         removed = self._connection.execute(
             "DELETE FROM index_blocks WHERE rowid IN"
             " (SELECT rowid FROM index_blocks WHERE run = ? LIMIT ?)",
@@ -214,7 +214,7 @@ class Retention:
     # what still waited
 
     def _expire_uncut(self, state: AccountState, end: int) -> int:
-        """Reports below ``end`` of an account go; return how many of them were in no push yet."""
+        """Drop an account's reports below ``end``; return how many were in no push yet."""
         expired = state.pass_over(end)
         state.progress.pull_cursor = max(state.progress.pull_cursor, end)
         state.progress.expired += expired
@@ -224,7 +224,7 @@ class Retention:
     def _expire(
         self, state: AccountState, pushes: Iterable[Push], end: int, now: Milliseconds
     ) -> int:
-        """Take the reports below ``end`` out of pushes that wait; return how many these were."""
+        """Take the reports below ``end`` out of waiting pushes; return how many these were."""
         pushes = list(pushes)
         if not pushes:
             return 0

@@ -1,8 +1,8 @@
-"""Runs: stretches of the log, sorted in bulk behind it, for looking up and for duplicates.
+"""Runs: stretches of the log, sorted in bulk, for look-ups and for finding duplicates.
 
-A full tail is turned into a run: its keys sorted into blocks, by their place among the search keys
-(the column ``kind``) and by the upper bits of their fingerprint, and per account a directory of its
-chunks. Nothing of this is on the way of a report; all of it could be built again from the log.
+A full tail is turned into a run: its keys are sorted into blocks, by their position among the
+search keys (the column ``kind``) and the upper bits of their fingerprint; and each account gets a
+directory of its chunks. None of this is on the hot path; all of it could be rebuilt from the log.
 """
 
 import sqlite3
@@ -22,7 +22,7 @@ _BUCKET_BITS: Final = 6
 BUCKETS: Final = 1 << _BUCKET_BITS
 _ENTRY: Final = np.dtype([("fingerprint", "<u8"), ("chunk", "<u4")])
 _DIRECTORY_ENTRY: Final = np.dtype([("seq", "<u4"), ("chunk", "<u4")])
-"""Both relative: to the row's first_seq and to its first_chunk."""
+"""Relative to the row's first_seq and first_chunk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def sort_run(tail: Tail, filter_rows: int) -> Run:
 def _blocks(
     kind: int, fingerprints: Fingerprints, chunks: npt.NDArray[np.uint32]
 ) -> Iterator[tuple[int, int, bytes]]:
-    """(kind, bucket, sorted entries) of one search key; what has no text is left out."""
+    """(kind, bucket, sorted entries) of one search key; reports without a text are left out."""
     order = np.argsort(fingerprints, kind="stable")
     if kind != UNIQUE:
         order = order[np.searchsorted(fingerprints, NO_TEXT, "right", sorter=order) :]
@@ -106,7 +106,7 @@ def write_directory(
 
 
 def new_run_id(connection: sqlite3.Connection) -> int:
-    """The id of a run that is to be written; what another one left under it is removed."""
+    """The id for a new run; what an unfinished one left under it is removed."""
     run = int(connection.execute("SELECT coalesce(max(id), 0) + 1 FROM runs").fetchone()[0])
     connection.execute("DELETE FROM index_blocks WHERE run = ?", (run,))
     return run
@@ -115,7 +115,7 @@ def new_run_id(connection: sqlite3.Connection) -> int:
 def write_blocks(
     connection: sqlite3.Connection, run_id: int, blocks: Iterable[tuple[int, int, bytes]]
 ) -> None:
-    """Write some of a run's blocks; nobody sees them before :func:`write_run`."""
+    """Write some of a run's blocks; they stay invisible until :func:`write_run`."""
     connection.executemany(
         "INSERT INTO index_blocks (kind, bucket, run, entries) VALUES (?, ?, ?, ?)",
         [(kind, bucket, run_id, entries) for kind, bucket, entries in blocks],
@@ -123,7 +123,7 @@ def write_blocks(
 
 
 def write_run(connection: sqlite3.Connection, run_id: int, run: Run) -> None:
-    """Write what makes the run count; all else of it must be there already."""
+    """Write the row that makes the run valid; all the rest must already be there."""
     connection.execute(
         "INSERT INTO runs (id, first_chunk, last_chunk, reports, newest_at, filter)"
         " VALUES (?, ?, ?, ?, ?, ?)",
@@ -132,7 +132,7 @@ def write_run(connection: sqlite3.Connection, run_id: int, run: Run) -> None:
 
 
 def remake_filters(connection: sqlite3.Connection, filter_rows: int) -> None:
-    """Make the filters anew that a migration has emptied, from the runs' blocks."""
+    """Rebuild the filters that a migration has emptied, from the runs' blocks."""
     runs = connection.execute(
         "SELECT id, first_chunk, last_chunk FROM runs WHERE length(filter) = 0"
     ).fetchall()
@@ -158,9 +158,9 @@ def remake_filters(connection: sqlite3.Connection, filter_rows: int) -> None:
 def find_in_runs(
     connection: sqlite3.Connection, kind: int, wanted: Sequence[int], run: int | None = None
 ) -> Iterator[tuple[int, int]]:
-    """(fingerprint, chunk) of every entry of one of the fingerprints, in one run or in all.
+    """(fingerprint, chunk) of every entry with one of the fingerprints, in one run or in all.
 
-    One query for all that is wanted, whatever its number.
+    One query for all of them, however many.
     """
     by_bucket: dict[int, list[int]] = {}
     for key in wanted:
@@ -207,7 +207,7 @@ def chunks_of_range(
 def chunks_of_seqs(
     connection: sqlite3.Connection, account: int, seqs: Sequence[int]
 ) -> dict[int, int]:
-    """The chunk of each of these seqs (in order) that is in a run."""
+    """The chunk of each of these seqs (in order), if it is in a run."""
     found: dict[int, int] = {}
     wanted = np.array(seqs, np.int64)
     for row_seq, end_seq, first_chunk, entries in connection.execute(

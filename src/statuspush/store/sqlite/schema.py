@@ -1,4 +1,4 @@
-"""What the engine's database file is."""
+"""The schema of the engine's database file."""
 
 from typing import Final
 

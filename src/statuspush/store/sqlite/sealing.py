@@ -1,4 +1,4 @@
-"""Sealing: what has gathered in memory is sorted and written behind the log, a step a call."""
+"""Sealing: sorts and writes what has gathered in memory, one step per call."""
 
 import asyncio
 import sqlite3
@@ -23,7 +23,7 @@ from statuspush.store.sqlite.sizes import Sizes
 
 T = TypeVar("T")
 TAIL_AGE: Final[Milliseconds] = 6 * 3_600_000
-"""A tail older than this is sorted although it is not full, so that retention can take it."""
+"""A tail older than this is sorted even if it is not full, so that retention can remove it."""
 _ROWS: Final = 1000
 """Rows of a directory written in one commit."""
 _BLOCKS: Final = 32
@@ -31,20 +31,20 @@ _BLOCKS: Final = 32
 
 
 class SealStep:
-    """Writes a sorted run in steps: its directory and its blocks, what makes it count last."""
+    """Writes a sorted run in steps: its directory, its blocks, and last the row that counts."""
 
     def __init__(self, connection: sqlite3.Connection, run: Run, column: int) -> None:
         self._connection = connection
         self.run = run
         self.column = column
-        """Of the filter over all runs, where the run's bits are."""
+        """The column of the filter over all runs that has the run's bits."""
         self._written = 0
         self._blocks_written = 0
         self.id: int | None = None
 
     @property
     def last(self) -> bool:
-        """Is the next step the one that makes the run count?"""
+        """Whether the next step is the one that makes the run valid."""
         return self._written == len(self.run.directory) and self._blocks_written == len(
             self.run.blocks
         )
@@ -55,7 +55,7 @@ class SealStep:
             self.id = new_run_id(self._connection)
         if rows := self.run.directory[self._written : self._written + _ROWS]:
             write_directory(self._connection, self.run.first_chunk, rows)
-            # The rows of the log behind next_seq will not be read again at the next start.
+            # The next start no longer reads these rows to find next_seq, so that must be stored.
             for row in rows:
                 if row.account in states:
                     dirty[states[row.account]] = None
@@ -70,7 +70,7 @@ class SealStep:
 
 
 class Sealing:
-    """Seals full tails, and recent pushes when they are many; sorting is done in a thread."""
+    """Seals full tails, and recent pushes when there are many; sorting is done in a thread."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class Sealing:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sort-run")
 
     def clear(self) -> None:
-        """The memory was rebuilt from disk: what was sorted is of the one before."""
+        """The memory was rebuilt from disk: drop what was sorted from the old one."""
         if self._run is not None:
             self._log.filter.give_back(self._run.column)
         self._run = self._pushes = None
@@ -113,7 +113,7 @@ class Sealing:
             return await self._sort_tail(now)
 
         def verb() -> bool:
-            # A failed commit while this waited has rebuilt the tails: the run is not of them.
+            # If a commit failed while this waited, the tails were rebuilt: the run is not theirs.
             return self._run is not seal or seal.step(states, self._dirty)
 
         def after(more: bool) -> None:

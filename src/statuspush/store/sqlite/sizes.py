@@ -1,4 +1,4 @@
-"""The sizes by which the engine works: what fits a server by default, and less in tests."""
+"""The sizes that the engine works with: by default for a server, smaller in tests."""
 
 from dataclasses import dataclass
 
@@ -21,12 +21,12 @@ class Sizes:
     wal_bytes: int = WAL_BYTES
     """Size of the write-ahead log at which a checkpoint begins."""
     redrive_looked_at: int = 1000
-    """Pushes that one commit of a redrive looks at."""
+    """Pushes that a redrive looks at per commit."""
     redrive_made: int = 250
-    """Pushes that one commit of a redrive makes."""
+    """Pushes that a redrive makes per commit."""
     removed_bytes: int = 2 << 20
-    """Bodies of chunks that one step of retention removes: SQLite frees them page by page."""
+    """Bytes of chunks that one step of retention removes: SQLite frees them page by page."""
     push_page: int = 500
-    """Ids of pushes that the index gives out together."""
+    """Push ids that the index returns at a time."""
     probe_seconds: float = 0.5
     """After a failed commit nothing is tried for this long; then one harmless write decides."""

@@ -1,4 +1,4 @@
-"""The end of the log that is not sorted into a run yet, in memory: bounded by a run's size."""
+"""The end of the log that is not yet sorted into a run, in memory: bounded by a run's size."""
 
 from array import array
 from bisect import bisect_left, bisect_right
@@ -10,7 +10,7 @@ import numpy as np
 from statuspush.core.kinds.kind import SEARCH_KEYS
 
 UNIQUE: Final = 0
-"""Place of the unique id among a kind's search keys."""
+"""Position of the unique id among a kind's search keys."""
 
 
 class AccountChunks:
@@ -30,10 +30,10 @@ class AccountChunks:
 
 
 class Tail:
-    """A stretch of the log with what a run of it will need.
+    """A stretch of the log, with what a run made from it will need.
 
-    The writer adds to it while look-ups read it in another thread. What they find of a group
-    that is not committed yet, their connection does not show them.
+    The writer adds to it while look-ups read it in another thread. If they find something of a
+    group that is not committed yet, their connection does not show it to them.
     """
 
     def __init__(self, first_chunk: int, run_reports: int = 65_536) -> None:
@@ -44,7 +44,7 @@ class Tail:
         self.oldest_at: int | None = None
         self.newest_at = 0
         self.by_account: dict[int, AccountChunks] = {}
-        # Of each report in the order of the log: its fingerprints by search key, and its chunk,
+        # For each report in the order of the log: its fingerprints by search key, and its chunk,
         # counted from the first.
         self.keys = tuple(array("Q") for _ in range(SEARCH_KEYS))
         self.chunks = array("I")
@@ -54,23 +54,23 @@ class Tail:
 
     @property
     def full(self) -> bool:
-        """It has the size of a run."""
+        """Whether it has the size of a run."""
         return self.reports >= self._run_reports
 
     def skip_to(self, chunk: int) -> None:
-        """The next chunk has this id; there may be a gap before it, where all was removed."""
+        """Let the next chunk have this id; before it may be a gap, where chunks were removed."""
         if not self.accounts:
             self.first_chunk = chunk
         self.accounts.extend([0] * (chunk - self.first_chunk - len(self.accounts)))
         self.next_chunk = chunk
 
     def begin_chunk(self, account: int, first_seq: int, count: int) -> tuple[int, AccountChunks]:
-        """Take in a chunk at the end of the log; return its id, and where it may grow."""
+        """Add a chunk at the end of the log; return its id, and where it may grow."""
         chunk = self.next_chunk
         self.next_chunk += 1
         self.accounts.append(account)
         held = self.by_account.get(account) or AccountChunks()
-        # In this order for a reader in another thread, which goes by accounts, then by seqs.
+        # In this order because of readers in other threads, which go by accounts, then by seqs.
         held.end_seq = first_seq + count
         held.chunks.append(chunk)
         held.seqs.append(first_seq)
@@ -85,14 +85,14 @@ class Tail:
         counts: Sequence[int],
         accepted_at: int,
     ) -> None:
-        """Take in the reports of chunks that were begun or grew.
+        """Add the reports of chunks that were begun or grew.
 
         :param keys: as :func:`statuspush.core.batch.fingerprints` gives them.
         :param marks: of the reports' sids with their accounts.
         :param counts: how many of the reports, in their order, are in each of ``chunks``.
         """
         self._marks.update(marks)
-        # First: a reader goes by fingerprints.
+        # First, because readers go by fingerprints.
         self.chunks.extend(_of_each(self.first_chunk, chunks, counts))
         size = len(keys) // SEARCH_KEYS
         for place, fingerprints in enumerate(self.keys):
@@ -103,7 +103,7 @@ class Tail:
         self.newest_at = max(self.newest_at, accepted_at)
 
     def has_none_of(self, marks: Collection[int]) -> bool:
-        """Are all of these marks new to the tail?"""
+        """Whether all of these marks are new to the tail."""
         return self._marks.isdisjoint(marks)
 
     def __contains__(self, mark: int) -> bool:
@@ -112,12 +112,12 @@ class Tail:
     def chunks_with(
         self, key: int, wanted: Sequence[int], accounts: Collection[int] | None = None
     ) -> set[int]:
-        """Chunks that may hold a key of one of these fingerprints: a scan. From any thread.
+        """Chunks that may hold a key with one of these fingerprints: a scan. From any thread.
 
-        :param key: place among the kind's search keys.
-        :param accounts: only chunks of these.
+        :param key: position among the kind's search keys.
+        :param accounts: only chunks of these accounts.
         """
-        # A copy: an array that lends its memory cannot grow meanwhile.
+        # A copy: an array cannot grow while its memory is borrowed.
         fingerprints = np.frombuffer(self.keys[key].tobytes(), np.uint64)
         chunks = np.frombuffer(self.chunks.tobytes(), np.uint32)
         if len(wanted) == 1:

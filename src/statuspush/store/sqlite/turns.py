@@ -1,4 +1,4 @@
-"""Whose turn it is: accounts that can send now, in two queues, and those that can later."""
+"""Whose turn it is: accounts that can send now, in two queues, and those that can send later."""
 
 import heapq
 from collections import OrderedDict
@@ -10,7 +10,7 @@ from statuspush.store.sqlite.hot import AccountState
 
 
 class Turns:
-    """Accounts in good standing and suspect ones take turns in a queue each."""
+    """Accounts in good standing and suspect ones take turns, each in a separate queue."""
 
     def __init__(self) -> None:
         self._good: OrderedDict[AccountState, None] = OrderedDict()
@@ -48,12 +48,12 @@ class Turns:
             self.consider(state, now)
 
     def work(self, now: Milliseconds, *, limit: int, suspect_limit: int) -> bool:
-        """Would :meth:`take` give anything now?"""
+        """Whether :meth:`take` would return anything now."""
         self.advance(now)
         return bool((limit and self._good) or (suspect_limit and self._suspect))
 
     def clear(self) -> None:
-        """Forget everything; the accounts are considered anew."""
+        """Forget everything; all accounts will be considered again."""
         self._good.clear()
         self._suspect.clear()
         self._due.clear()
@@ -65,7 +65,7 @@ class Turns:
             turn = state.next_turn(due - 1) if state.may_claim() else None
             if turn is not None and turn.due_at == due:
                 return due
-            heapq.heappop(self._due)  # paused, cancelled or sent since: noted anew when it is due
+            heapq.heappop(self._due)  # paused, cancelled or sent since: noted again when due
             if state.noted_due == due:
                 state.noted_due = None
         return None
@@ -75,8 +75,8 @@ class Turns:
     ) -> Iterator[tuple[AccountState, Turn]]:
         """Accounts that can send now, and what; :meth:`consider` gives one another turn.
 
-        The standing of an account when its turn comes decides which limit it counts against,
-        whichever queue it stood in; one that can't send any more takes no turn from the others.
+        An account's standing when its turn comes decides which limit it counts against, whichever
+        queue it was in; one that can no longer send takes no turn from the others.
         """
         left = {False: limit, True: suspect_limit}
         for queue, suspect in ((self._good, False), (self._suspect, True)):
