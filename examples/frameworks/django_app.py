@@ -32,8 +32,13 @@ def called(report):
 @csrf_exempt  # the platform has no cookie of ours
 def voice(request):
     """A push: stored when :meth:`accept` returns."""
-    client = request.META["REMOTE_ADDR"]
-    answer = receiver.accept(request.body, request.headers, client=client)
+    answer = receiver.accept(
+        request.body,
+        request.headers,
+        method=request.method,
+        path=request.path,
+        client=request.META["REMOTE_ADDR"],
+    )
     return HttpResponse(answer.body, status=answer.status, headers=answer.headers)
 
 

@@ -1,7 +1,9 @@
 """How a process of the service sets up the system and the interpreter."""
 
+import contextlib
 import gc
 import resource
+from collections.abc import Iterator
 
 _OWN_FILES = 32
 """Files that are open before the first connection: the listener, the link, the loop's."""
@@ -22,6 +24,16 @@ def share_of_files() -> int:
     if limit == resource.RLIM_INFINITY:
         limit = 1 << 20
     return max(4, (limit - _OWN_FILES) // 4)
+
+
+@contextlib.contextmanager
+def paused_garbage_collector() -> Iterator[None]:
+    """Make many objects that stay: the collector would look through all of them again and again."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def calm_garbage_collector() -> None:

@@ -21,7 +21,7 @@ from statuspush.dispatcher.worker_pool import WorkerPool, WorkerProcess
 from statuspush.link.calls import Handler, LinkLost
 from statuspush.link.messages import SetUp
 from statuspush.link.store import serve
-from statuspush.process import calm_garbage_collector, share_of_files
+from statuspush.process import calm_garbage_collector, paused_garbage_collector, share_of_files
 from statuspush.store.contracts import Store
 from statuspush.store.sqlite import SqliteStore
 from statuspush.telemetry import Telemetry
@@ -71,9 +71,10 @@ class Service:
 
         Raises :class:`~statuspush.core.errors.ServiceError` when the store can't be opened.
         """
-        store: Store = SqliteStore.open(
-            self._settings.database_path, self.clock.now(), telemetry=self.telemetry
-        )
+        with paused_garbage_collector():
+            store: Store = SqliteStore.open(
+                self._settings.database_path, self.clock.now(), telemetry=self.telemetry
+            )
         self._dispatcher = dispatcher = Dispatcher(
             store,
             self.clock,

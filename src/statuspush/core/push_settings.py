@@ -89,8 +89,8 @@ class PushSettings:
         forms.url(),
         Words(
             "Where pushes go, without user name and password. The address that the host resolves "
-            "to is checked at each send.",
-            "推送的目标地址，不能包含用户名和密码。每次发送时都会检查主机解析到的地址。",
+            "to is checked whenever a connection is opened.",
+            "推送的目标地址，不能包含用户名和密码。每次建立连接时都会检查主机解析到的地址。",
         ),
         shapes_body=True,
     )

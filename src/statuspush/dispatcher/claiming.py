@@ -20,6 +20,9 @@ _log = structlog.get_logger("claim")
 
 ROUND = 64
 """Most pushes begun in one round; between rounds, submissions and outcomes get their turn."""
+SMALL_ROUND = 24
+"""Most of them while every round is full and submissions keep coming: what is left of the time goes
+to submissions, so that pushes grow, and a large push costs little more than a small one."""
 _ROOM_SECONDS = 0.05
 """Interval of looks while sends are open: one may become slow and free its room for others."""
 _LONGEST_WAIT_SECONDS = 1.0
@@ -52,6 +55,10 @@ class Claiming:
         self._lease_ms = int(lease_seconds * 1000)
         self._woken = asyncio.Event()
         self._expecting = False
+        self._submitted = False
+        """Something was submitted since the last round."""
+        self._full = False
+        """The last round began as many as it might."""
         self._stopping = False
         store.listen(self.wake)
 
@@ -59,13 +66,14 @@ class Claiming:
         """There may be something to send: a send has ended, or a setting has changed."""
         self._woken.set()
 
-    def expect(self) -> None:
+    def expect(self, *, submitted: bool = False) -> None:
         """The store was just given something that will make work for us.
 
         A claim is requested right after it, so that an engine that groups calls can do both in one
         commit.
         """
         self._expecting = True
+        self._submitted |= submitted
         self._woken.set()
 
     def stop(self) -> None:
@@ -79,7 +87,9 @@ class Claiming:
         now = self._clock.now()
         self._open.move_slow(now)
         good, suspect = self._open.room()
-        good, suspect = min(good, ROUND), min(suspect, ROUND)
+        most = SMALL_ROUND if self._full and self._submitted else ROUND
+        good, suspect = min(good, most), min(suspect, most)
+        self._full = self._submitted = False
         expecting, self._expecting = self._expecting, False
         if not (good or suspect):
             return 0
@@ -92,6 +102,7 @@ class Claiming:
             lease_ms=self._lease_ms,
             owner=self._owner,
         )
+        self._full = len(claims) >= most
         if not claims:
             return 0
         if self._stopping:

@@ -115,7 +115,7 @@ class Dispatcher:
         if frame.ended:
             self.recorder.put(self.open_sends.ended(frame.ended))
         if frame.submitted or frame.ended:
-            self.claiming.expect()
+            self.claiming.expect(submitted=bool(frame.submitted))
 
     async def _store_all(self, worker: WorkerEnd, submitted: Sequence[Submitted]) -> None:
         """Store the submissions of a frame in one append, and answer each."""

@@ -5,6 +5,8 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
+
 from statuspush.core.errors import StoreRefused
 from statuspush.core.kinds import Kind
 from statuspush.core.lifecycle import State
@@ -59,7 +61,7 @@ def load_accounts(
             name=row[2],
             created_at=row[3],
             kind=_kind(row[6], row[1], kinds),
-            settings=from_document(json.loads(row[4])),
+            settings=from_document(msgspec.json.decode(row[4])),
             progress=progress[row[0]],
             totals=totals,
             revision=row[5],
