@@ -71,8 +71,7 @@ def measure(setup: Setup) -> Iterator[Run]:
 
 def _fill(folder: Path, reports: int) -> None:
     """An inbox in which so many have arrived, all of them handled."""
-    inbox = Inbox(folder / "inbox.db", VOICE_STATUS)
-    inbox.open()
+    inbox = Inbox.open(folder / "inbox.db", VOICE_STATUS)
     now = time.time_ns() // 1_000_000
     for first in range(0, reports, 5000):
         sids = [f"old{number:029d}" for number in range(first, min(reports, first + 5000))]

@@ -30,7 +30,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
-from tests.acceptance.harness import ROOT, TOKEN, Service, decode, report, wait_for
+from tests.acceptance.harness import ROOT, TOKEN, Service, decode, report
+from tests.scaffolding import wait_for
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 

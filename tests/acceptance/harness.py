@@ -26,26 +26,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.scaffolding import PATIENCE, wait_for
 
 from statuspush.launch import ServeProcess
 
 TOKEN = "operator-token-of-the-acceptance-tests"
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 60.0
-"""Seconds a wait may take on a busy machine; nothing is expected to take nearly as long."""
-
-
-def wait_for(what: str, met: Callable[[], Any], seconds: float = PATIENCE, every=0.02) -> Any:
-    """Return the first true value of ``met``; an :class:`OSError` counts as not yet."""
-    end = time.monotonic() + seconds
-    while True:
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            value = met()
-            if value:
-                return value
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds:g} s: {what}")
-        time.sleep(every)
 
 
 class Refused(Exception):

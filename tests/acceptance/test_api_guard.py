@@ -19,7 +19,8 @@ from tests.acceptance.customers import (
     network,
     running,
 )
-from tests.acceptance.harness import report, wait_for
+from tests.acceptance.harness import report
+from tests.scaffolding import wait_for
 
 LOOPBACK = [
     *("127.0.0.1", "127.1", "127.0.1", "127.255.255.254", "127.0.0.1.", "2130706433"),

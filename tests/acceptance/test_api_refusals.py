@@ -13,7 +13,8 @@ from tests.acceptance.customers import (
     metric,
     running,
 )
-from tests.acceptance.harness import TOKEN, report, reports, wait_for
+from tests.acceptance.harness import TOKEN, report, reports
+from tests.scaffolding import wait_for
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,8 @@ import contextlib
 import socket
 import time
 
-from tests.acceptance.harness import Submitters, reconcile, stage, wait_for
+from tests.acceptance.harness import Submitters, reconcile, stage
+from tests.scaffolding import wait_for
 
 DESCRIPTORS = 64
 ACCOUNTS = tuple(f"a{number}" for number in range(60))

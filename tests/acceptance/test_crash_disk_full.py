@@ -5,7 +5,8 @@ import json
 import os
 import time
 
-from tests.acceptance.harness import Submitters, reconcile, reports, small_disk, stage, wait_for
+from tests.acceptance.harness import Submitters, reconcile, reports, small_disk, stage
+from tests.scaffolding import wait_for
 
 ACCOUNTS = ("a", "slow")
 

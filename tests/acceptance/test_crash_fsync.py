@@ -5,7 +5,8 @@ import signal
 import time
 
 import pytest
-from tests.acceptance.harness import Submitters, build_shim, reconcile, stage, wait_for
+from tests.acceptance.harness import Submitters, build_shim, reconcile, stage
+from tests.scaffolding import wait_for
 
 ACCOUNTS = ("a", "slow")
 

@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 import pytest
-from tests.acceptance.harness import Submitters, build_shim, report, reports, stage, wait_for
+from tests.acceptance.harness import Submitters, build_shim, report, reports, stage
+from tests.scaffolding import wait_for
 
 from statuspush.core.batch import make_batch
 from statuspush.core.kinds import VOICE_STATUS

@@ -5,7 +5,8 @@ import time
 from itertools import pairwise
 
 import pytest
-from tests.acceptance.harness import build_shim, reports, stage, wait_for
+from tests.acceptance.harness import build_shim, reports, stage
+from tests.scaffolding import wait_for
 
 
 def four_sends(directory, stop, *, interval, early, late):

@@ -4,7 +4,8 @@ import json
 import signal
 import time
 
-from tests.acceptance.harness import Submitters, reconcile, reports, stage, wait_for
+from tests.acceptance.harness import Submitters, reconcile, reports, stage
+from tests.scaffolding import wait_for
 
 
 def drain_loop(directory, *, stops):

@@ -7,14 +7,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.acceptance.harness import (
-    Service,
-    Submitters,
-    kept_reports,
-    reconcile,
-    stage,
-    wait_for,
-)
+from tests.acceptance.harness import Service, Submitters, kept_reports, reconcile, stage
+from tests.scaffolding import wait_for
 
 ACCOUNTS = ("quick", "slow", "flaky")
 

@@ -31,7 +31,8 @@ from tests.acceptance.customers import (
     send_one,
     silent,
 )
-from tests.acceptance.harness import Service, reports, wait_for
+from tests.acceptance.harness import Service, reports
+from tests.scaffolding import wait_for
 
 SECONDS = 1.0
 """Limit of a send in these tests."""

@@ -13,7 +13,8 @@ from statistics import median
 from typing import Any
 
 from tests.acceptance.customers import hanging, metric, running
-from tests.acceptance.harness import TOKEN, Customer, Service, report, wait_for
+from tests.acceptance.harness import TOKEN, Customer, Service, report
+from tests.scaffolding import wait_for
 
 RATE = 50
 """Reports per second for the healthy customer."""

@@ -22,7 +22,8 @@ from tests.acceptance.customers import (
     send_one,
     silent,
 )
-from tests.acceptance.harness import Service, report, reports, wait_for
+from tests.acceptance.harness import Service, report, reports
+from tests.scaffolding import wait_for
 
 BAD = answer(b"no", "500 Oops")
 INTERVAL = 0.3

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.acceptance.harness import ROOT, unavailable, wait_for
+from tests.acceptance.harness import ROOT, unavailable
+from tests.scaffolding import wait_for
 
 EXAMPLES = ROOT / "examples" / "receivers"
 

@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from tests.acceptance.harness import ROOT, wait_for
+from tests.acceptance.harness import ROOT
+from tests.scaffolding import wait_for
 
 EXAMPLES = ROOT / "examples" / "frameworks"
 PRINTED = (

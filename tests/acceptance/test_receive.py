@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.acceptance.harness import wait_for
 from tests.receiver.conftest import FORM, push
+from tests.scaffolding import wait_for
 
 from statuspush.core.contract import Wire
 from statuspush.core.fragment import sample_fragments

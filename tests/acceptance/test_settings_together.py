@@ -10,7 +10,8 @@ import threading
 
 import pytest
 from tests.acceptance.customers import Endpoint, answer, answering_by
-from tests.acceptance.harness import TOKEN, reports, wait_for
+from tests.acceptance.harness import TOKEN, reports
+from tests.scaffolding import wait_for
 
 ROUNDS = 40
 PUSH = "/v1/accounts/acme/push"

@@ -1,10 +1,10 @@
 """``inbox``: a receiver's reports and dead letters, while it runs."""
 
 import json
-import time
 
 import pytest
 from tests.receiver.conftest import FORM, push
+from tests.scaffolding import wait_for
 
 from statuspush.receiver import Receiver
 
@@ -26,16 +26,9 @@ def receiver(handled, tmp_path):
         handled.append(report.sid)
 
     running.accept(push({"sid": "bad", "mobile": "+37258483726"}, "good"), FORM)
-    until(lambda: running.dead_letters() and "good" in handled)
+    wait_for("a dead letter", lambda: running.dead_letters() and "good" in handled)
     yield running
     running.stop()
-
-
-def until(condition):
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_dead_letters_are_listed(cli, receiver):
@@ -66,7 +59,7 @@ def test_a_running_receiver_handles_what_is_replayed(cli, receiver, handled, tmp
     (tmp_path / "mended").touch()
     (letter,) = receiver.dead_letters()
     assert cli("inbox", "replay", str(letter.id)).stdout == "1 will be handled again\n"
-    until(lambda: "bad" in handled)
+    wait_for("another call", lambda: "bad" in handled)
     assert receiver.dead_letters() == []
 
 

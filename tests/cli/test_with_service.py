@@ -1,9 +1,9 @@
 """The commands against the real service: the way of an operator from the first account on."""
 
 import json
-import threading
 
 import pytest
+from tests.scaffolding import wait_for
 
 from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.wire import decode
@@ -21,16 +21,6 @@ def service(tmp_path):
     finally:
         status = running.stop()
     assert status == 0
-
-
-def wait_for(question, wanted, seconds=20):
-    """Ask until the answer is the wanted one."""
-    event = threading.Event()
-    for _ in range(int(seconds / 0.05)):
-        if (answer := question()) == wanted:
-            return
-        event.wait(0.05)
-    assert answer == wanted
 
 
 def test_the_way_of_an_operator(service, cli, serve, reports, tmp_path):
@@ -67,12 +57,12 @@ def test_the_way_of_an_operator(service, cli, serve, reports, tmp_path):
     (tmp_path / "wrong.json").write_text(json.dumps(reports(3, account="acme", duration=-1)))
     assert "line 1: duration: " in statuspush("submit", "wrong.json").stderr
 
-    wait_for(counts, {"exhausted": 1200})
+    wait_for("exhausted", lambda: counts() == {"exhausted": 1200})
     answers[0] = b"0"
     customer.calls.clear()
     redriven = statuspush("redrive", "--account", "acme")
     assert redriven.stdout.endswith(" new pushes over 1,200 reports\n")
-    wait_for(lambda: counts().get("delivered"), 1200)
+    wait_for("delivered", lambda: counts().get("delivered") == 1200)
     received = [report for call in customer.calls for report in decode(call.body, VOICE_STATUS)]
     for report in given:
         del report["account"]

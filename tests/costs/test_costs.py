@@ -8,6 +8,7 @@ lowers its limit; whoever makes one dearer has to say why it is worth it. Times 
 import msgspec
 import pytest
 from tests.costs.conftest import NOW, SHANGHAI, Calls, batch, open_store, reports, submissions
+from tests.scaffolding import ManualClock
 
 from statuspush.core.batch import make_batch
 from statuspush.core.contract import Wire
@@ -80,11 +81,6 @@ def test_calls_to_decode_a_body(count, limit):
     assert show("a report", calls.made / count) <= limit
 
 
-class Clock:
-    def now(self):
-        return NOW
-
-
 class Acknowledges:
     def start(self, request, done):
         done(Answered(200, b"SUCCESS"))
@@ -94,9 +90,9 @@ def test_calls_to_send_a_push_besides_the_post():
     (fragments,) = batch(1).bodies
     settings = PushSettings(url="https://customer.example/")
     claim = ClaimedPush("push_1", "account-0", "voice_status", settings, fragments, 1, 1, 0, 7, NOW)
-    send = Send(Acknowledges(), Clock(), Telemetry(), retry_interval_ms=1, slow_seconds=1)
+    send = Send(Acknowledges(), ManualClock(), Telemetry(), retry_interval_ms=1, slow_seconds=1)
     ended = []
-    sends = Sends(send, Clock(), ended=ended.append)
+    sends = Sends(send, ManualClock(), ended=ended.append)
     with Calls() as calls:
         sends.start(claim)
     assert ended[0].decision == Deliver()

@@ -4,10 +4,10 @@ import asyncio
 import json
 from collections import defaultdict
 from dataclasses import dataclass, field
-from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
+from tests.scaffolding import SHANGHAI, ManualClock, report
 
 from statuspush.core.contract import Mode
 from statuspush.core.decode import decode
@@ -23,32 +23,13 @@ from statuspush.worker.accept import Accept
 from statuspush.worker.send import Send
 from statuspush.worker.worker import Worker
 
-START = 1_767_323_045_678
-"""2026-01-02T03:04:05.678Z"""
 INTERVAL = 300
-SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 
 @dataclass(frozen=True)
 class _Takes:
     seconds: float
     result: object
-
-
-class ManualClock:
-    """Stands still until it is turned."""
-
-    def __init__(self):
-        self.time = START
-
-    def now(self):
-        return self.time
-
-    def skew(self):
-        return 0
-
-    def turn(self, seconds):
-        self.time += round(seconds * 1000)
 
 
 @dataclass(frozen=True)
@@ -166,21 +147,6 @@ class Customers:
 def url_of(who):
     """The URL of an account's endpoint; a URL stays one."""
     return who if "://" in who else f"https://{who}.example/voice"
-
-
-def report(account, sid, **changes):
-    """A report as submitted."""
-    return {
-        "account": account,
-        "sid": sid,
-        "uid": "order-1",
-        "user_receive_time": "2026-01-02 11:00:00",
-        "duration": 15,
-        "error_msg": None,
-        "mobile": "15205201314",
-        "report_status": "SUCCESS",
-        **changes,
-    }
 
 
 class Failing:

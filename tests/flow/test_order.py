@@ -4,6 +4,7 @@ import asyncio
 from itertools import chain
 
 import pytest
+from tests.scaffolding import until
 
 from statuspush.core.errors import ServiceError
 from statuspush.core.outcome import Cause, Unanswered
@@ -165,12 +166,6 @@ async def running(house):
     house.claiming.stop()
     house.recorder.stop()
     await asyncio.wait_for(asyncio.gather(*loops), 5)
-
-
-async def until(condition):
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.001)
 
 
 async def test_the_loops_send_what_is_accepted(running, customers):

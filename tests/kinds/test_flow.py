@@ -4,8 +4,9 @@ import asyncio
 import json
 
 import pytest
-from tests.flow.conftest import Customers, House, ManualClock
+from tests.flow.conftest import Customers, House
 from tests.kinds.sms_reply import SMS_REPLY
+from tests.scaffolding import ManualClock
 
 from statuspush.core.errors import StoreRefused
 from statuspush.core.kinds import KINDS, VOICE_STATUS

@@ -4,26 +4,14 @@ import json
 from urllib.parse import quote
 
 import pytest
+from tests.scaffolding import ManualClock
 
 from statuspush.core.kinds import VOICE_STATUS
 from statuspush.receiver.endpoint import Endpoint
 from statuspush.receiver.gate import Gate
 from statuspush.receiver.inbox import Inbox, read_batches
 
-NOW = 1_767_323_045_678
 FORM = {"content-type": "application/x-www-form-urlencoded;charset=utf-8;"}
-
-
-class Clock:
-    def __init__(self):
-        self.ms = NOW
-        self.off = 0
-
-    def now(self):
-        return self.ms
-
-    def skew(self):
-        return self.off
 
 
 def push(*reports):
@@ -49,15 +37,14 @@ def kept(inbox, account=None):
 
 @pytest.fixture
 def inbox(tmp_path):
-    opened = Inbox(tmp_path / "inbox.db", VOICE_STATUS)
-    opened.open()
+    opened = Inbox.open(tmp_path / "inbox.db", VOICE_STATUS)
     yield opened
     opened.close()
 
 
 @pytest.fixture
 def clock():
-    return Clock()
+    return ManualClock()
 
 
 @pytest.fixture

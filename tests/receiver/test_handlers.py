@@ -11,12 +11,13 @@ import time
 
 import httpx
 import pytest
-from tests.receiver.conftest import FORM, Clock, push
+from tests.receiver.conftest import FORM, push
+from tests.scaffolding import ManualClock
 
 from statuspush.core.errors import InputError, ServiceError, StoreRefused
 from statuspush.receiver import Gate, Receiver, decode
 from statuspush.receiver.handlers import Handler
-from statuspush.receiver.inbox import InboxBroken
+from statuspush.receiver.inbox import InboxBroken, InboxUnavailable
 
 SOON = 0.01
 
@@ -309,13 +310,13 @@ async def test_handlers_run_on_the_loop_that_entered_it(make, calls):
 
 
 def test_what_is_handled_and_old_is_removed(make, calls, url):
-    first = make(clock=Clock(), window_hours=1)
+    first = make(clock=ManualClock(), window_hours=1)
     first.on_report(name="it")(calls.add)
     first.accept(push("a"), FORM)
     calls.wait(1)
     first.stop()
-    later = Clock()
-    later.ms += 3_600_001
+    later = ManualClock()
+    later.time += 3_600_001
     second = make(clock=later, window_hours=1)
     second.on_report(name="it")(calls.add)
     second.start()
@@ -454,13 +455,13 @@ def test_after_everything_old_was_removed_what_comes_is_handled_all_the_same(mak
         receiver.on_report(name="it")(calls.add)
         return receiver.start()
 
-    clock = Clock()
+    clock = ManualClock()
     first = running(clock)
     for sid in "abc":
         first.accept(push(sid), FORM)
     calls.wait(3)
     first.stop()
-    clock.ms += 3_600_001
+    clock.time += 3_600_001
     second = running(clock)
     deadline = time.monotonic() + 10
     while second._inbox.run(lambda c: c.execute("SELECT 1 FROM batches").fetchone()).result():
@@ -505,3 +506,9 @@ def test_without_a_wait_a_batch_holds_what_is_there(make, calls):
     receiver.accept(push(*(str(n) for n in range(250))), FORM)
     calls.wait(250)
     assert [len(each) for each in calls.lists] == [100, 100, 50]
+
+
+def test_what_needs_the_inbox_says_that_the_receiver_is_not_open(url):
+    receiver = Receiver(url)
+    with pytest.raises(InboxUnavailable, match="the receiver is not open"):
+        receiver.dead_letters()

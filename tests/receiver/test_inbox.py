@@ -37,8 +37,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def inbox(path):
-    opened = Inbox(path, VOICE_STATUS)
-    opened.open()
+    opened = Inbox.open(path, VOICE_STATUS)
     yield opened
     opened.close()
 
@@ -50,8 +49,7 @@ def small_runs(monkeypatch):
 
 def reopened(inbox, path):
     inbox.close()
-    inbox.__init__(path, VOICE_STATUS)
-    inbox.open()
+    inbox.__dict__ = Inbox.open(path, VOICE_STATUS).__dict__
 
 
 def test_reports_are_kept_in_the_order_of_arrival(inbox):
@@ -145,7 +143,7 @@ def test_pushes_of_many_threads_share_commits_and_none_is_lost(inbox):
 
 def test_a_second_process_is_refused(inbox, path):
     with pytest.raises(StoreRefused, match="another statuspush process"):
-        Inbox(path, VOICE_STATUS).open()
+        Inbox.open(path, VOICE_STATUS)
 
 
 def test_a_database_of_the_sender_is_refused(path):
@@ -153,7 +151,7 @@ def test_a_database_of_the_sender_is_refused(path):
     connection.execute("CREATE TABLE pushes (id)")
     connection.close()
     with pytest.raises(StoreRefused, match="another program"):
-        Inbox(path, VOICE_STATUS).open()
+        Inbox.open(path, VOICE_STATUS)
 
 
 def test_a_full_disk_acknowledges_nothing_and_heals(inbox, path):
@@ -174,8 +172,7 @@ def test_a_call_with_a_defect_fails_and_the_inbox_goes_on(inbox):
 
 
 def test_more_than_memory_may_hold_is_refused(path):
-    inbox = Inbox(path, VOICE_STATUS, max_waiting_bytes=1000)
-    inbox.open()
+    inbox = Inbox.open(path, VOICE_STATUS, max_waiting_bytes=1000)
     go_on = threading.Event()
     held = inbox.run(lambda c: go_on.wait(10))
     try:
@@ -194,14 +191,12 @@ def test_after_close_nothing_is_taken(inbox, path):
     inbox.close()
     with pytest.raises(InboxUnavailable, match="closing"):
         inbox.put("", ["a"], body(["a"]), NOW)
-    inbox.__init__(path, VOICE_STATUS)
-    inbox.open()
+    inbox.__dict__ = Inbox.open(path, VOICE_STATUS).__dict__
 
 
 def test_new_reports_are_told_of(path):
     told = threading.Event()
-    inbox = Inbox(path, VOICE_STATUS, stored=told.set)
-    inbox.open()
+    inbox = Inbox.open(path, VOICE_STATUS, stored=told.set)
     put(inbox, "a")
     assert told.is_set()
     told.clear()
@@ -215,8 +210,7 @@ import sys
 from pathlib import Path
 from statuspush.core.kinds import VOICE_STATUS
 from statuspush.receiver.inbox import Inbox
-inbox = Inbox(Path(sys.argv[1]), VOICE_STATUS)
-inbox.open()
+inbox = Inbox.open(Path(sys.argv[1]), VOICE_STATUS)
 first = int(sys.argv[2])
 for number in range(first, first + 1_000_000):
     inbox.put("", [str(number)], b'{"sid":"%d"}' % number, 1).result()
@@ -236,8 +230,7 @@ def test_kill_9_loses_nothing_that_was_acknowledged(path):
             os.kill(process.pid, signal.SIGKILL)
             told += [int(line) for line in process.stdout.read().split(b"\n")[:-1]]
         first = told[-1] + 1
-    inbox = Inbox(path, VOICE_STATUS)
-    inbox.open()
+    inbox = Inbox.open(path, VOICE_STATUS)
     found = kept(inbox)
     inbox.close()
     assert len(found) == len(set(found))
@@ -301,8 +294,7 @@ def test_after_a_call_that_failed_numbers_and_repeats_are_as_before(inbox, path)
 
 def test_the_write_ahead_log_does_not_grow_without_end(path, monkeypatch):
     monkeypatch.setattr(checkpoint, "WAL_BYTES", 1 << 20)
-    inbox = Inbox(path, VOICE_STATUS)
-    inbox.open()
+    inbox = Inbox.open(path, VOICE_STATUS)
     for number in range(60):
         put(inbox, f"{number}", text="x" * 200_000)
     assert path.with_name("inbox.db-wal").stat().st_size < 6 << 20
@@ -314,7 +306,6 @@ def test_an_inbox_may_be_a_symbolic_link(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "link.db").symlink_to(tmp_path / "elsewhere" / "inbox.db")
     for repeats in (0, 1):
-        linked = Inbox(tmp_path / "link.db", VOICE_STATUS)
-        linked.open()
+        linked = Inbox.open(tmp_path / "link.db", VOICE_STATUS)
         assert put(linked, "a").repeats == repeats
         linked.close()

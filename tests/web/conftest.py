@@ -9,11 +9,12 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 import uvicorn
+from tests.scaffolding import SHANGHAI, ManualClock
+from tests.scaffolding import report as submitted
 
 from statuspush.core.kinds import VOICE_STATUS
 from statuspush.core.lifecycle import decide
@@ -32,32 +33,6 @@ from statuspush.web.front import Front
 from statuspush.worker.accept import Accept
 
 TOKEN = "a-token-of-the-operator"
-START = 1_767_323_045_678
-"""2026-01-02T03:04:05.678Z"""
-SHANGHAI = ZoneInfo("Asia/Shanghai")
-REPORT = {
-    "account": "acme",
-    "sid": "sid-1",
-    "uid": "order-1",
-    "user_receive_time": "2026-01-02 11:00:00",
-    "duration": 15,
-    "error_msg": None,
-    "mobile": "15205201314",
-    "report_status": "SUCCESS",
-}
-
-
-class ManualClock:
-    """Stands still until it is turned."""
-
-    def __init__(self):
-        self.time = START
-
-    def now(self):
-        return self.time
-
-    def turn(self, *, seconds):
-        self.time += int(seconds * 1000)
 
 
 @dataclass
@@ -99,7 +74,7 @@ def token():
 @pytest.fixture(scope="session")
 def report():
     """A report as submitted; change what the test is about."""
-    return lambda **changes: {**REPORT, **changes}
+    return submitted
 
 
 @pytest.fixture
@@ -336,10 +311,7 @@ def submit(client):
     """Submit so many reports of an account, with sids from ``first`` on."""
 
     async def submit(count=1, *, account="acme", first=1, **changes):
-        reports = [
-            {**REPORT, "account": account, "sid": f"sid-{first + i}", **changes}
-            for i in range(count)
-        ]
+        reports = [submitted(account, f"sid-{first + i}", **changes) for i in range(count)]
         answer = await client.post("/v1/reports", json=reports)
         assert answer.status_code == 202, answer.text
         return answer

@@ -75,12 +75,14 @@ class Receiver:
             raise InputError(f"an inbox is sqlite:///PATH, not {inbox!r}")
         self._window_ms = round(window_hours * _HOUR_MS)
         self._clock = clock or SteadyClock()
-        self._inbox = Inbox(
+        self._open_inbox = partial(
+            Inbox.open,
             Path(inbox.removeprefix(_SCHEME)),
             kind,
             window_ms=self._window_ms,
             stored=self._arrived,
         )
+        self._held: Inbox | None = None
         self._gate = gate or Gate()
         self._kind, self._zone, self._region = kind, zone, region
         self._handlers: list[Handler] = []
@@ -258,10 +260,16 @@ class Receiver:
         assert endpoint is not None
         return endpoint
 
+    @property
+    def _inbox(self) -> Inbox:
+        if self._held is None:
+            raise InboxUnavailable("the receiver is not open: use start() or 'async with'")
+        return self._held
+
     def _open(self) -> None:
         if self._endpoint is not None:
             raise InputError("the receiver is open already")
-        self._inbox.open()
+        self._held = self._open_inbox()
         self._failed = None
         self._endpoint = Endpoint(self._inbox, self._gate, self._clock, self._kind)
 
@@ -270,6 +278,7 @@ class Receiver:
             if self._endpoint is not None:
                 self._endpoint = None
                 self._inbox.close()
+                self._held = None
 
     def _begin_thread(self) -> None:
         ready = threading.Event()

@@ -6,6 +6,7 @@ import os
 import re
 
 import pytest
+from tests.scaffolding import ManualClock
 
 from statuspush.core.errors import ServiceError
 from statuspush.receiver.sinks.jsonl import JsonLinesSink
@@ -14,19 +15,9 @@ NOON = 1_769_860_800_000  # 2026-01-31T12:00:00Z
 DAY = 86_400_000
 
 
-class TurnedClock:
-    """A clock that the test turns by hand."""
-
-    def __init__(self) -> None:
-        self.time = NOON
-
-    def now(self) -> int:
-        return self.time
-
-
 @pytest.fixture
 def clock():
-    return TurnedClock()
+    return ManualClock(NOON)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -67,57 +68,53 @@ class _Put(msgspec.Struct, frozen=True):
 class Inbox:
     """Holds what arrived until it is handled and the window is over; for one process.
 
-    Every method may be called from any thread.
+    Made by :meth:`open`. Every method may be called from any thread.
     """
 
     def __init__(
         self,
+        lock: FileLock,
+        connection: sqlite3.Connection,
+        checkpoints: Checkpoints,
+        writer: Writer,
+    ) -> None:
+        self._lock = lock
+        self._connection = connection
+        self._checkpoints = checkpoints
+        self._writer = writer
+
+    @classmethod
+    def open(
+        cls,
         path: Path,
         kind: Kind[Any],
         *,
         window_ms: int = WINDOW_MS,
         max_waiting_bytes: int = MAX_WAITING_BYTES,
         stored: Callable[[], None] = lambda: None,
-    ) -> None:
-        """Name the file; nothing is opened yet.
+    ) -> "Inbox":
+        """Open or create the file; raises :class:`~statuspush.core.errors.StoreRefused`.
 
-        :param kind: the kind of all the reports.
+        :param kind: of all the reports.
         :param stored: called on the inbox's thread after each commit that brought new reports.
         """
-        self._path = path
-        self._kind = kind
-        self._window_ms = window_ms
-        self._max_waiting_bytes = max_waiting_bytes
-        self._stored = stored
-        self._lock = FileLock(path)
-        self._connection: sqlite3.Connection
-        self._checkpoints: Checkpoints
-        self._writer: Writer
-
-    def open(self) -> None:
-        """Open or make the file; raises :class:`~statuspush.core.errors.StoreRefused`."""
-        self._lock.acquire()
-        try:
-            self._connection = open_database(self._path)
-            try:
-                with refusing(self._path):
-                    migrate(self._connection, self._path, SCHEMA)
-                    # "statuspush inbox" may be writing beside us, for a moment.
-                    self._connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
-                    work = _Work(self._connection, self._kind, self._window_ms, self._stored)
-                    self._checkpoints = Checkpoints(self._path.resolve(), self._connection)
-            except BaseException:
-                self._connection.close()
-                raise
-        except BaseException:
-            self._lock.release()
-            raise
-        self._writer = Writer(
-            self._connection,
-            work,
-            max_bytes=self._max_waiting_bytes,
-            between=self._checkpoints.between_groups,
+        lock = FileLock(path)
+        with ExitStack() as undo:
+            lock.acquire()
+            undo.callback(lock.release)
+            connection = open_database(path)
+            undo.callback(connection.close)
+            with refusing(path):
+                migrate(connection, path, SCHEMA)
+                # "statuspush inbox" may be writing beside us, for a moment.
+                connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+                work = _Work(connection, kind, window_ms, stored)
+                checkpoints = Checkpoints(path.resolve(), connection)
+            undo.pop_all()
+        writer = Writer(
+            connection, work, max_bytes=max_waiting_bytes, between=checkpoints.between_groups
         )
+        return cls(lock, connection, checkpoints, writer)
 
     def close(self) -> None:
         """Store what waits, and release the lock."""
