@@ -102,6 +102,30 @@ async def test_while_one_serves_the_pool_outlives_those_that_die_before_they_are
         assert not watching.done()
 
 
+async def test_a_worker_that_served_is_replaced_however_many_others_failed(monkeypatch):
+    monkeypatch.setattr(pool_module, "_PAUSE_SECONDS", 0.0)
+    bad, failed = 0, asyncio.Event()
+
+    def setup():
+        nonlocal bad
+        if not bad:
+            return SETUP
+        bad -= 1
+        if not bad:
+            failed.set()
+        return "not what a worker expects"
+
+    async with running(2, setup=setup) as (_, joined, _, watching):
+        first, second = await joined.get(), await joined.get()
+        bad = 5
+        second.process.kill()
+        await failed.wait()
+        first.process.kill()
+        async with asyncio.timeout(30):
+            assert await joined.get() not in {first, second}
+        assert not watching.done()
+
+
 async def test_a_spawn_that_fails_is_repeated(monkeypatch):
     monkeypatch.setattr(pool_module, "_PAUSE_SECONDS", 0.0)
     failing = 0

@@ -183,7 +183,7 @@ class WorkerPool:
     async def _replace(self, worker: WorkerProcess) -> None:
         await _ended(worker.process, _STOP_SECONDS)
         _log.error("a worker died, starting another", pid=worker.process.pid)
-        self._failures += not worker.ready
+        self._failures = 0 if worker.ready else self._failures + 1
         # A failed start ends nothing while another worker serves.
         while self.ready or self._failures < _MOST_FAILURES:
             await asyncio.sleep(min(_PAUSE_SECONDS * 2**self._failures, _LONGEST_PAUSE_SECONDS))
