@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -145,17 +145,30 @@ def migrate_file(database: Path, schema: Schema) -> tuple[int, int]:
 
     Raises :class:`StoreRefused`.
     """
-    lock = FileLock(database)
-    lock.acquire()
-    try:
-        connection = open_database(database)
-        try:
-            with refusing(database):
-                return migrate(connection, database, schema)
-        finally:
-            connection.close()
-    finally:
+    with opened(database, schema) as (lock, connection, versions):
+        connection.close()
         lock.release()
+    return versions
+
+
+@contextmanager
+def opened(
+    database: Path, schema: Schema
+) -> Iterator[tuple[FileLock, sqlite3.Connection, tuple[int, int]]]:
+    """Lock, open and migrate a file: its lock, a connection, the versions before and after.
+
+    They are the caller's to close and release, unless the block fails: then that is done here, and
+    an error of SQLite is a refusal to open. Raises :class:`StoreRefused`.
+    """
+    file_lock = FileLock(database)
+    with ExitStack() as undo:
+        file_lock.acquire()
+        undo.callback(file_lock.release)
+        connection = open_database(database)
+        undo.callback(connection.close)
+        with refusing(database):
+            yield file_lock, connection, migrate(connection, database, schema)
+        undo.pop_all()
 
 
 def open_database(database: Path) -> sqlite3.Connection:

@@ -86,10 +86,6 @@ class Send:
             return replace(recording, decision=Halve(_half_bytes(claim, kind)))
         return recording
 
-    def _interval_ms(self, kind: Kind[Any]) -> int:
-        own_ms = kind.retry_interval_seconds * 1000
-        return own_ms if self._retry_interval_ms is None else self._retry_interval_ms
-
     def interrupted(
         self, claim: ClaimedPush, started_at: Milliseconds, *, wait: bool = False
     ) -> Recording:
@@ -98,7 +94,7 @@ class Send:
         The push is due immediately, or with ``wait`` after the retry interval.
         """
         now = self._clock.now()
-        pause = self._interval_ms(self._kinds[claim.kind]) if wait else 0
+        pause = self._kinds[claim.kind].interval_ms(self._retry_interval_ms) if wait else 0
         return interrupted(claim, started_at, now, due_at=now + pause)
 
     def _recording(
@@ -120,7 +116,7 @@ class Send:
                 failures=claim.failures,
                 reports=claim.reports,
                 ended_at=ended_at,
-                retry_interval_ms=self._interval_ms(kind),
+                retry_interval_ms=kind.interval_ms(self._retry_interval_ms),
                 kind=kind,
             ),
             slow=ended_at - started_at > self._slow_ms,

@@ -131,6 +131,10 @@ class Kind(Generic[S]):
         """Most sends of the same reports before the push is exhausted."""
         return 1 + self.retries
 
+    def interval_ms(self, given: int | None) -> int:
+        """Milliseconds from a failed send to the next: ``given``, or the kind's own if None."""
+        return self.retry_interval_seconds * 1000 if given is None else given
+
     def _check(self, by_key: dict[str, Field]) -> None:
         submitted = {each.name for each in msgspec.structs.fields(self.submission)}
         if submitted != {"account", *by_key} or len(by_key) != len(self.fields):

@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -15,7 +14,7 @@ from statuspush.core.moment import Milliseconds
 from statuspush.receiver.inbox.seen import Seen, mark
 from statuspush.receiver.inbox.writer import CallFailed, Verb, Writer
 from statuspush.storage.checkpoint import Checkpoints
-from statuspush.storage.file import FileLock, Schema, migrate, open_database, refusing
+from statuspush.storage.file import FileLock, Schema, opened
 
 T = TypeVar("T")
 
@@ -98,19 +97,11 @@ class Inbox:
         :param kind: of all the reports.
         :param stored: called on the inbox's thread after each commit that brought new reports.
         """
-        lock = FileLock(path)
-        with ExitStack() as undo:
-            lock.acquire()
-            undo.callback(lock.release)
-            connection = open_database(path)
-            undo.callback(connection.close)
-            with refusing(path):
-                migrate(connection, path, SCHEMA)
-                # "statuspush inbox" may be writing beside us, for a moment.
-                connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
-                work = _Work(connection, kind, window_ms, stored)
-                checkpoints = Checkpoints(path.resolve(), connection)
-            undo.pop_all()
+        with opened(path, SCHEMA) as (lock, connection, _):
+            # "statuspush inbox" may be writing beside us, for a moment.
+            connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+            work = _Work(connection, kind, window_ms, stored)
+            checkpoints = Checkpoints(path.resolve(), connection)
         writer = Writer(
             connection, work, max_bytes=max_waiting_bytes, between=checkpoints.between_groups
         )

@@ -199,8 +199,7 @@ class Claims:
         """See :meth:`statuspush.store.contracts.Dispatching.hasten_retries`."""
         late = []
         for state in states:
-            own_ms = state.kind.retry_interval_seconds * 1000
-            latest_due = now + (own_ms if interval_ms is None else interval_ms)
+            latest_due = now + state.kind.interval_ms(interval_ms)
             for push in list(state.under_way.values()):
                 if push.token is None and push.due_at > latest_due:
                     late.append(msgspec.structs.replace(push, due_at=latest_due))

@@ -4,7 +4,6 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -21,7 +20,7 @@ from statuspush.core.push_settings import PushSettings
 from statuspush.core.standing import trusted
 from statuspush.core.words import Words
 from statuspush.storage.checkpoint import Checkpoints
-from statuspush.storage.file import FileLock, connect, migrate, open_database, refusing
+from statuspush.storage.file import FileLock, connect, opened
 from statuspush.store import push_id
 from statuspush.store.base import (
     Account,
@@ -143,25 +142,16 @@ class SqliteStore:
         """
         # For a symbolic link, SQLite puts the other files beside its target, not beside the link.
         path = Path(database).resolve()
-        lock = FileLock(path)
-        with ExitStack() as undo:
-            lock.acquire()
-            undo.callback(lock.release)
-            connection = open_database(path)
-            undo.callback(connection.close)
-            with refusing(path):
-                migrate(connection, path, SCHEMA)
-                store = cls(
-                    path,
-                    connection,
-                    lock=lock,
-                    telemetry=telemetry or Telemetry(),
-                    sizes=sizes or Sizes(),
-                    kinds=kinds,
-                    now=now,
-                )
-            undo.pop_all()
-        return store
+        with opened(path, SCHEMA) as (lock, connection, _):
+            return cls(
+                path,
+                connection,
+                lock=lock,
+                telemetry=telemetry or Telemetry(),
+                sizes=sizes or Sizes(),
+                kinds=kinds,
+                now=now,
+            )
 
     def _load(self) -> None:
         """Build the hot state from what is committed: at open, and after a roll-back."""
