@@ -17,10 +17,8 @@ from rich.table import Table
 from benchmarks.benchmark import Benchmark, Run, Setup, of, rows_of_medians
 from benchmarks.prefill import fill
 from statuspush.bench import trial
-from statuspush.bench.processes import family, shared_memory_mb
-from statuspush.bench.rig import Rig, running
+from statuspush.bench.rig import running
 from statuspush.core.contract import Mode
-from statuspush.core.errors import ServiceError
 from statuspush.launch import DATABASE
 from statuspush.store.sqlite import SqliteStore
 
@@ -59,24 +57,17 @@ def _idle(folder: Path, setup: Setup) -> Run:
     names = [f"customer-{n:06d}" for n in range(setup.scaled(IDLE, least=100))]
     asyncio.run(_make(folder / DATABASE, names))
     with running(folder, []) as rig:
-        memory, first = _memory_mb(rig), rig.service.ready_seconds
-    killed = False
-    try:
-        with running(folder, []) as rig:
-            restarted, ready = _memory_mb(rig), rig.service.ready_seconds
-            rig.service.kill()
-            killed = True
-    except ServiceError:
-        if not killed:  # else it is the rig, which finds that the service has ended
-            raise
+        memory, first = rig.memory_mb(), rig.service.ready_seconds
+    with running(folder, [], kill=True) as rig:
+        restarted, ready = rig.memory_mb(), rig.service.ready_seconds
     with running(folder, []) as rig:
-        after_kill, clean = rig.service.ready_seconds, rig.exit_status
+        after_kill = rig.service.ready_seconds
     return {
         "accounts": len(names),
         "memory_mb": max(memory, restarted),
         "ready_seconds": max(first, ready),
         "ready_after_kill_seconds": after_kill,
-        "good": clean == 0 or clean is None,
+        "good": rig.exit_status == 0,
     }
 
 
@@ -93,10 +84,6 @@ async def _make(database: Path, names: Sequence[str]) -> None:
             )
         )
     await store.close()
-
-
-def _memory_mb(rig: Rig) -> float:
-    return sum(map(shared_memory_mb, family(rig.service.pid)))
 
 
 _RATES = (

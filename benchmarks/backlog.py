@@ -20,14 +20,12 @@ from benchmarks.steady import wait_delivered
 from statuspush.bench import trial
 from statuspush.bench.load_generator import Order
 from statuspush.bench.load_process import prepared
-from statuspush.bench.processes import family, shared_memory_mb
 from statuspush.bench.reports import Plan
 from statuspush.bench.rig import TOKEN, Rig, running
 from statuspush.bench.sampler import Sampler
 from statuspush.bench.sink import SinkJournal
 from statuspush.bench.trial import Workload
 from statuspush.core.decode import decode
-from statuspush.core.errors import ServiceError
 from statuspush.core.kinds import VOICE_STATUS
 
 REPORTS = 1_000_000
@@ -73,16 +71,9 @@ def _behind_dead(folder: Path, requests: int) -> Run:
         (Plan([_ACCOUNT], _PER_REQUEST, f"s{stage}"), count)
         for stage, count in enumerate(_counts(requests))
     ]
-    killed = False
-    try:
-        with running(folder, [_ACCOUNT]) as rig:
-            memory, filling = _fill(rig, plans)
-            waiting = rig.metrics()["statuspush_reports_waiting"]
-            rig.service.kill()
-            killed = True
-    except ServiceError:
-        if not killed:  # else it is the rig, which finds that the service has ended
-            raise
+    with running(folder, [_ACCOUNT], kill=True) as rig:
+        memory, filling = _fill(rig, plans)
+        waiting = rig.metrics()["statuspush_reports_waiting"]
     # No account is opened: that would give it a live URL.
     with running(folder, []) as rig:
         killed_ready = rig.service.ready_seconds
@@ -90,7 +81,7 @@ def _behind_dead(folder: Path, requests: int) -> Run:
     settings = {"retry_interval_seconds": "5"}
     with running(folder, [], settings) as rig, Sampler(rig.service.pid) as watch:
         ready = rig.service.ready_seconds
-        restarted = _memory_mb(rig)
+        restarted = rig.memory_mb()
         url = f"http://127.0.0.1:{rig.sink_port}/{_ACCOUNT}"
         rig.api("PATCH", f"/v1/accounts/{_ACCOUNT}/push", {"url": url})
         drained = wait_delivered(rig, reports, _DRAIN_SECONDS)
@@ -117,7 +108,7 @@ def _fill(rig: Rig, plans: Sequence[tuple[Plan, int]]) -> tuple[list[tuple[int, 
     """Submit behind a dead endpoint; (reports that wait, MB then) of each stage, and the most."""
     rig.api("PATCH", f"/v1/accounts/{_ACCOUNT}/push", {"url": _DEAD_URL})
     waiting = 0
-    memory = [(0, _memory_mb(rig))]
+    memory = [(0, rig.memory_mb())]
     with Sampler(rig.service.pid) as watch:
         for plan, count in plans:
             order = Order(rig.port, TOKEN, [_ACCOUNT], _PER_REQUEST, plan.tag, _CONNECTIONS)
@@ -125,12 +116,8 @@ def _fill(rig: Rig, plans: Sequence[tuple[Plan, int]]) -> tuple[list[tuple[int, 
                 submit()
             waiting += count * _PER_REQUEST
             time.sleep(_SETTLE_SECONDS)
-            memory.append((waiting, _memory_mb(rig)))
+            memory.append((waiting, rig.memory_mb()))
     return memory, watch.peak_mb
-
-
-def _memory_mb(rig: Rig) -> float:
-    return sum(map(shared_memory_mb, family(rig.service.pid)))
 
 
 def _reconciled(journal: Path, plans: Sequence[tuple[Plan, int]]) -> dict[str, float]:

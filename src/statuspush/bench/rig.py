@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from statuspush.bench.child import Child
-from statuspush.bench.processes import family, usage
+from statuspush.bench.processes import family, shared_memory_mb, usage
 from statuspush.core.errors import ServiceError
 from statuspush.launch import START_SECONDS, ServeProcess
 
@@ -101,6 +101,10 @@ class Rig:
             before = now
         raise ServiceError("the service does not become idle")
 
+    def memory_mb(self) -> float:
+        """Memory of all processes of the service now (PSS)."""
+        return sum(map(shared_memory_mb, family(self.service.pid)))
+
     def database_bytes(self) -> int:
         """Size of the database without its write-ahead log, which is empty after the end."""
         return self.service.database.stat().st_size
@@ -128,12 +132,17 @@ def _call(
 
 @contextlib.contextmanager
 def running(
-    directory: Path, accounts: Sequence[str], settings: Mapping[str, str] | None = None
+    directory: Path,
+    accounts: Sequence[str],
+    settings: Mapping[str, str] | None = None,
+    *,
+    kill: bool = False,
 ) -> Iterator[Rig]:
     """Start service and sink with these accounts; stop both at the end, kill both after an error.
 
     :param directory: holds the database, which may already exist, the journal and the logs.
     :param settings: of the service, by name.
+    :param kill: the service ends by SIGKILL instead of draining.
 
     Raises :class:`~statuspush.core.errors.ServiceError` when one of them can't be started.
     """
@@ -142,7 +151,7 @@ def running(
     rig.sink = Child("statuspush.bench.sink", str(rig.journal), log=directory / "sink.log")
     try:
         rig.sink_port = int(rig.sink.hear(START_SECONDS))
-        with _serving(rig):
+        with _serving(rig, kill=kill):
             rig.open_accounts(accounts)
             rig.wait_still()
             yield rig
@@ -151,12 +160,13 @@ def running(
 
 
 @contextlib.contextmanager
-def _serving(rig: Rig) -> Iterator[None]:
+def _serving(rig: Rig, *, kill: bool) -> Iterator[None]:
     try:
         rig.service.start()
         yield
         rig.service.check()
-        rig.exit_status = rig.service.stop()
+        if not kill:
+            rig.exit_status = rig.service.stop()
     finally:
         if rig.service.running:
             rig.service.kill()
