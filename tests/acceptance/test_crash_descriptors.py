@@ -57,7 +57,7 @@ def exhaust(directory, *, rounds, hold):
         "pushes repeated": found.repeated_pushes,
         "crashes": 0,
         "recovered after at most (s)": round(max(recovered), 2),
-        "most attempts broken off for want of descriptors, of one push": most,
+        "most attempts of one push broken off because descriptors ran out": most,
     }
 
 

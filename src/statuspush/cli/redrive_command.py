@@ -44,7 +44,7 @@ def redrive(
     """Send pushes again, as new pushes over the same reports.
 
     They are due immediately, with four sends each. A push that is under way is refused,
-    so a repeated call does not send anything twice meanwhile.
+    so repeating the call while one is under way sends nothing twice.
     """
     if (push is None) == (account is None):
         raise InputError("give a push id, or --account")
